@@ -1,0 +1,67 @@
+# Targets: setup demo check test contracts-test fuzz lock. Every one does the set-up that it needs.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+# A directory of local wheels, where the machine has one for pip.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export UV_LINK_MODE ?= hardlink
+VERIFIER := contracts/build/Halo2VerifierReusable.sol
+SOLIDITY := $(shell find contracts/src contracts/test contracts/script -name '*.sol' 2>/dev/null)
+
+.PHONY: setup demo check test contracts-test fuzz lock clean
+
+setup: .venv/.installed proto/gen/.generated contracts/out/.built
+
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+proto/gen/.generated: .venv/.installed $(wildcard proto/merit/v1/*.proto) proto/generate.py
+	$(BIN)/python proto/generate.py
+	touch $@
+
+contracts/node_modules/.installed: contracts/package.json contracts/package-lock.json
+	@node -e 'if (+process.versions.node.split(".")[0] < 20) { console.error("Node 20 or newer is needed"); process.exit(1) }'
+	cd contracts && npm ci --silent --no-audit --no-fund --ignore-scripts
+	touch $@
+
+# The verifier contract comes out of the prover's own generator; its hashes are pinned in contracts/verifier.lock.json.
+$(VERIFIER): .venv/.installed
+	$(BIN)/python -m circuits --verifier $@
+
+contracts/out/.built: contracts/node_modules/.installed $(VERIFIER) $(SOLIDITY) contracts/foundry.toml contracts/verifier.lock.json
+	cd contracts && node tools/compile-verifier.mjs && node_modules/.bin/forge build --quiet
+	touch $@
+
+demo: setup
+	$(BIN)/merit demo --out out/demo
+
+# Lint, types, layers, wire, and the tests that need no proof.
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd proto && ../$(BIN)/buf lint
+	$(BIN)/pytest -m "not slow" -n 2
+
+contracts-test: setup
+	cd contracts && node_modules/.bin/forge test
+
+fuzz: setup
+	cd contracts && FOUNDRY_PROFILE=fuzz node_modules/.bin/forge test
+
+test: check contracts-test
+	$(BIN)/pytest -m slow
+
+# Pins every package of pyproject.toml and what they need.
+lock: .venv/.installed
+	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv proto/gen contracts/out contracts/cache contracts/build contracts/node_modules out

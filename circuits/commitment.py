@@ -1,0 +1,94 @@
+"""Columns, salts and their KZG commitments (protocol.md section 3).
+
+A column of n = 2^k rows holds dim data rows, 512 salt rows, zeros, and 6 last rows of 1: the layout of ezkl's
+committed inputs, so one commitment serves every proof about the update. It commits as sum(row_l * [L_l(tau)]_1).
+"""
+
+import secrets
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from circuits.bn254 import G1Point, small_msm
+from circuits.errors import CommitmentMismatch, FieldError
+from circuits.fixedpoint import FixedPoint
+from circuits.srs import Srs
+
+SALT_ROWS = 512
+TAIL_ROWS = 6
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Column:
+    """What one commitment opens to.
+
+    Attributes:
+        values: int64[dim], the data rows.
+        salts: int64[512], the salt rows; they hide the data.
+        tail: the integer in each of the last 6 rows; 1 but for models, where tails add up.
+    """
+
+    values: NDArray[np.int64]
+    salts: NDArray[np.int64]
+    tail: int = 1
+
+    def __post_init__(self) -> None:
+        for field, vector in (("values", self.values), ("salts", self.salts)):
+            if vector.dtype != np.int64 or vector.ndim != 1:
+                raise FieldError(field, f"{vector.dtype}{list(vector.shape)}", "it must be a flat int64 vector")
+        if self.salts.shape != (SALT_ROWS,):
+            raise FieldError("salts", f"{self.salts.size} rows", f"there must be {SALT_ROWS}")
+        if not self.values.size:
+            raise FieldError("values", "0 rows", "there must be at least one")
+
+    @property
+    def dim(self) -> int:
+        return int(self.values.size)
+
+    @property
+    def rows(self) -> list[int]:
+        """The dim + 512 rows in front of the zeros, as Python integers."""
+        return [int(x) for x in self.values] + [int(x) for x in self.salts]
+
+    def check_range(self, fmt: FixedPoint) -> None:
+        """FieldError, with the index, at the first row outside the format's range."""
+        for field, vector in (("values", self.values), ("salts", self.salts)):
+            outside = np.flatnonzero((vector < fmt.lowest) | (vector > fmt.highest))
+            if outside.size:
+                index = int(outside[0])
+                raise FieldError(
+                    f"{field}[{index}]", int(vector[index]), f"it must lie in [{fmt.lowest}, {fmt.highest}]"
+                )
+
+
+def draw_salts(fmt: FixedPoint) -> NDArray[np.int64]:
+    """512 rows, uniform over the b-bit range, from the system's cryptographic generator."""
+    raw = np.frombuffer(secrets.token_bytes(2 * SALT_ROWS), dtype="<u2").astype(np.int64)
+    return (raw >> (16 - fmt.bits)) + fmt.lowest
+
+
+def empty_column(dim: int) -> Column:
+    """The fixed public column of a slot that nobody filled: zeros, and salts that are all 1."""
+    return Column(values=np.zeros(dim, dtype=np.int64), salts=np.ones(SALT_ROWS, dtype=np.int64))
+
+
+def commit(column: Column, srs: Srs) -> G1Point:
+    """The column's commitment in the domain of `srs`.
+
+    Raises:
+        FieldError: the column does not fit the domain.
+    """
+    n = 1 << srs.k
+    rows = column.rows
+    if len(rows) + TAIL_ROWS > n:
+        raise FieldError("dim", column.dim, f"a domain of 2^{srs.k} rows holds at most {n - SALT_ROWS - TAIL_ROWS}")
+    points = srs.lagrange([*range(len(rows)), *range(n - TAIL_ROWS, n)])
+    return small_msm(points, rows + [column.tail] * TAIL_ROWS)
+
+
+def check_opening(column: Column, point: G1Point, srs: Srs) -> None:
+    """CommitmentMismatch unless `point` commits to exactly this column."""
+    found = commit(column, srs)
+    if found != point:
+        raise CommitmentMismatch(f"the column commits to {found.to_bytes().hex()}, not {point.to_bytes().hex()}")

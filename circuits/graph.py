@@ -1,0 +1,28 @@
+"""PyTorch to ONNX in the one dialect that the prover loads (TorchScript export, opset 17, fixed shapes)."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+OPSET = 17
+DTYPE = torch.float64  # exact on integers below 2^53
+
+
+def export(module: torch.nn.Module, lengths: Sequence[int], names: Sequence[str], path: Path) -> None:
+    """Writes `module`, a function of flat vectors of the given lengths, to `path`."""
+    example = tuple(torch.ones(length, dtype=DTYPE) for length in lengths)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter advertises its successor, which the prover cannot load
+        torch.onnx.export(
+            module.eval(), example, str(path), opset_version=OPSET, dynamo=False, input_names=list(names)
+        )
+
+
+def pair_index(slots: int) -> torch.Tensor:
+    """int64[slots, slots]: where entry (i, j) of a symmetric matrix stands in its row-major upper triangle."""
+    index = torch.zeros(slots, slots, dtype=torch.long)
+    upper = torch.triu_indices(slots, slots)
+    index[upper[0], upper[1]] = torch.arange(upper.shape[1])
+    return torch.maximum(index, index.T)

@@ -1,0 +1,110 @@
+"""One child process that runs jobs in order, and may crash, hang or be cancelled without taking its owner along."""
+
+import atexit
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+from circuits.errors import CircuitError, ProverCrashed, ProverError
+
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT_SECONDS = 3600.0
+
+
+class Worker:
+    """Starts its process on the first call. Calls from several threads take turns."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+
+    def call(self, job: Callable[..., T], *args: object, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> T:
+        """job(*args), in the worker. `job` is a function of a module, its arguments and result can be pickled.
+
+        Raises:
+            CircuitError: whatever the job raised; any other failure of it becomes a ProverError.
+            ProverCrashed: the process died, or did not end within `timeout_seconds` (it is then killed).
+        """
+        name = job.__name__.strip("_")
+        with self._turn:
+            pipe = self._started()
+            try:
+                pipe.send((job, args))
+                if not pipe.poll(timeout_seconds):
+                    raise ProverCrashed(f"{name}: no result after {timeout_seconds:g} seconds; the worker was ended")
+                outcome = pipe.recv()
+            except (EOFError, OSError) as error:
+                self._end()
+                raise ProverCrashed(f"{name}: the worker process died (out of memory?)") from error
+            except BaseException:
+                self._end()
+                raise
+        if isinstance(outcome, CircuitError):
+            raise outcome
+        result: T = outcome[0]
+        return result
+
+    def cancel(self) -> None:
+        """Kills what runs now; its caller gets ProverCrashed, the next call a new process."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def close(self) -> None:
+        """Ends the process at once."""
+        self.cancel()
+        with self._turn:
+            self._end()
+
+    def _started(self) -> Connection:
+        if self._pipe is not None and self._process is not None and self._process.is_alive():
+            return self._pipe
+        self._end()
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+        return self._pipe
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._process = self._pipe = None
+
+
+def _serve(pipe: Connection) -> None:
+    os.dup2(2, 1)  # native code prints; standard output belongs to the program
+    atexit.register(os._exit, 0)  # its threads abort an orderly end of the interpreter
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow_parent() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow_parent, daemon=True).start()
+    while True:
+        try:
+            job, args = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(_outcome(job, args))
+
+
+def _outcome(job: Callable[..., Any], args: tuple[object, ...]) -> tuple[Any] | CircuitError:
+    try:
+        return (job(*args),)
+    except CircuitError as error:
+        return error
+    except BaseException as error:  # a Rust panic is no Exception, and cannot be pickled
+        return ProverError(f"{job.__name__.strip('_')}: {type(error).__name__}: {error}")

@@ -1,0 +1,218 @@
+"""Reference, witness and proof agree; what is not the statement does not verify."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from circuits import graph, prover as prover_module
+from circuits.__main__ import DEMO_STATEMENT
+from circuits.circuit import Circuit, Settings
+from circuits.commitment import Column, commit, draw_salts, empty_column
+from circuits.errors import FieldError, InvalidProof, ProverCrashed, ProverError, UnsoundCircuit
+from circuits.fixedpoint import FixedPoint
+from circuits.linear.gram import GramCircuit, _GramGraph, gram, upper_triangle
+from circuits.proof import Proof
+from circuits.prover import Prover
+from circuits.rules.base import _RuleGraph
+from circuits.srs import Srs
+
+pytestmark = pytest.mark.slow
+
+FMT = FixedPoint(bits=8, fraction_bits=7)
+SMALL = GramCircuit(slots=3, dim=20, fmt=FMT, logrows=13)
+RULE = DEMO_STATEMENT.rule_circuit
+
+
+def columns(slots: int, dim: int, filled: int, seed: int = 7) -> list[Column]:
+    rng = np.random.default_rng(seed)
+    made = [Column(values=rng.integers(-128, 128, dim), salts=draw_salts(FMT)) for _ in range(filled)]
+    return made + [empty_column(dim)] * (slots - filled)
+
+
+def rule_inputs(seed: int = 7) -> list[list[int]]:
+    cols = columns(8, 650, 7, seed)
+    return [upper_triangle(gram(cols)), [1] * 7 + [0], [2]]
+
+
+@pytest.fixture(scope="module")
+def rule_proof(prover: Prover) -> Proof:
+    return prover.prove(RULE, rule_inputs())
+
+
+@pytest.fixture(scope="module")
+def small_proof(prover: Prover) -> Proof:
+    return prover.prove(SMALL, [c.rows for c in columns(3, 20, 3)])
+
+
+class TestEqualBitForBit:
+    def test_linear_layer_at_the_demos_size(self, prover: Prover, srs: Srs) -> None:
+        circuit, cols = DEMO_STATEMENT.linear_circuit, columns(8, 650, 7)
+        cols[0] = Column(values=np.resize([-128, 127], 650), salts=draw_salts(FMT))
+        proof = prover.prove(circuit, [c.rows for c in cols])
+        assert list(proof.instances) == [*upper_triangle(gram(cols)), circuit.tally]
+        assert proof.committed_points(8) == [commit(c, srs) for c in cols]
+        prover.verify(circuit, proof)
+
+    def test_rule_layer_in_a_proof(self, prover: Prover, rule_proof: Proof) -> None:
+        triangle, active, params = rule_inputs()
+        accept, score = RULE.rule.reference(gram(columns(8, 650, 7)), active, f=2)
+        assert list(rule_proof.instances) == [*triangle, *active, *params, *accept, *score]
+
+    @pytest.mark.parametrize("seed", range(12))
+    def test_rule_layer_in_a_witness(self, prover: Prover, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        count, repeat = int(rng.integers(7, 9)), int(rng.choice([1, 650, 1 << 21]))
+        rows = np.zeros((8, 3), dtype=np.int64)
+        rows[:count] = rng.choice([rng.integers(-128, 128, (count, 3)), rng.integers(-1, 2, (count, 3))])
+        matrix = ((rows @ rows.T) * repeat).tolist()
+        active = [1] * count + [0] * (8 - count)
+        accept, score = RULE.rule.reference(matrix, active, f=2)
+        assert list(prover.witness(RULE, [upper_triangle(matrix), active, [2]])) == accept + score
+
+
+class TestRange:
+    @pytest.mark.parametrize(("entry", "allowed"), [(-128, True), (127, True), (-129, False), (128, False), (5000, False)])
+    def test_an_entry_outside_b_bits_has_no_witness(self, prover: Prover, entry: int, allowed: bool) -> None:
+        rows = [c.rows for c in columns(3, 20, 3)]
+        rows[1][19] = entry
+        assert prover.satisfies(SMALL, rows) is allowed
+
+    def test_the_tally_says_nothing_about_the_data(self, prover: Prover, small_proof: Proof) -> None:
+        zeros = prover.witness(SMALL, [empty_column(20).rows] * 3)
+        assert zeros[-1] == small_proof.instances[-1] == SMALL.tally
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permuted(Circuit):
+    """The same graph with its outputs reversed by a constant gather: what an unsound configuration confuses."""
+
+    original: Circuit
+
+    @property
+    def name(self) -> str:
+        return "permuted-" + self.original.name
+
+    @property
+    def settings(self) -> Settings:
+        return self.original.settings
+
+    @property
+    def input_lengths(self) -> tuple[int, ...]:
+        return self.original.input_lengths
+
+    def export_onnx(self, path: Path) -> None:
+        if isinstance(self.original, GramCircuit):
+            inner: torch.nn.Module = _GramGraph(self.original.slots, self.original.dim)
+        else:
+            inner = _RuleGraph(self.original.rule, self.original.slots)
+        names = [f"i{i}" for i in range(len(self.input_lengths))]
+        graph.export(_Reversed(inner), self.input_lengths, names, path)
+
+
+class _Reversed(torch.nn.Module):
+    def __init__(self, inner: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs = self.inner(*inputs)
+        flip = [torch.arange(o.shape[0] - 1, -1, -1) if o.ndim else None for o in outputs]
+        return tuple(o if index is None else o[index] for o, index in zip(outputs, flip, strict=True))
+
+
+class TestCanary:
+    """notes: with the library's default, a permuted graph has the same verifying key, and its proofs verify."""
+
+    @pytest.mark.parametrize(("circuit", "inputs"), [(SMALL, [c.rows for c in columns(3, 20, 3)]), (RULE, rule_inputs())])
+    def test_another_graph_of_the_same_shape(self, prover: Prover, circuit: Circuit, inputs: list[list[int]]) -> None:
+        forger = Permuted(original=circuit)
+        assert prover.keys(forger).vka_digest != prover.keys(circuit).vka_digest
+        forged = prover.prove(forger, inputs)
+        assert forged.instances != prover.prove(circuit, inputs).instances
+        with pytest.raises(InvalidProof):
+            prover.verify(circuit, forged)
+
+    def test_settings_that_leave_products_free_are_refused(self, prover: Prover) -> None:
+        settings = json.loads((prover.keys(SMALL).directory / "settings.json").read_text())
+        prover_module._require_sound(SMALL, settings)
+        for edit in ({"einsum_params": {"total_einsum_col_size": 5}}, {"run_args": settings["run_args"] | {"disable_freivalds": False}},
+                     {"run_args": settings["run_args"] | {"logrows": 14}}):  # fmt: skip
+            with pytest.raises(UnsoundCircuit):
+                prover_module._require_sound(SMALL, settings | edit)
+
+
+class TestForgery:
+    def test_every_instance_is_bound(self, prover: Prover, rule_proof: Proof) -> None:
+        for i in range(len(rule_proof.instances)):
+            edited = list(rule_proof.instances)
+            edited[i] += 1
+            with pytest.raises(InvalidProof):
+                prover.verify(RULE, dataclasses.replace(rule_proof, instances=tuple(edited)))
+
+    def test_flipped_bytes(self, prover: Prover, small_proof: Proof) -> None:
+        for at in np.linspace(0, len(small_proof.data) - 1, 25, dtype=int).tolist():
+            data = bytearray(small_proof.data)
+            data[at] ^= 1
+            with pytest.raises(InvalidProof):
+                prover.verify(SMALL, dataclasses.replace(small_proof, data=bytes(data)))
+
+    def test_swapped_commitments(self, prover: Prover, small_proof: Proof) -> None:
+        data = small_proof.data[64:128] + small_proof.data[:64] + small_proof.data[128:]
+        with pytest.raises(InvalidProof):
+            prover.verify(SMALL, dataclasses.replace(small_proof, data=data))
+
+    def test_another_circuits_proof(self, prover: Prover, rule_proof: Proof, small_proof: Proof) -> None:
+        with pytest.raises(InvalidProof):
+            prover.verify(RULE, small_proof)
+        with pytest.raises(InvalidProof):
+            prover.verify(SMALL, rule_proof)
+
+    @pytest.mark.parametrize("cut", [0, 64, 1000])
+    def test_truncated(self, prover: Prover, rule_proof: Proof, cut: int) -> None:
+        with pytest.raises(InvalidProof):
+            prover.verify(RULE, dataclasses.replace(rule_proof, data=rule_proof.data[:cut]))
+
+
+class TestWorker:
+    def test_inputs_of_another_length_never_reach_the_library(self, prover: Prover) -> None:
+        with pytest.raises(FieldError, match="inputs"):
+            prover.prove(RULE, [[1], [1], [1]])
+
+    def test_an_overflow_is_an_error_not_a_proof(self, prover: Prover) -> None:
+        triangle, active, params = rule_inputs()
+        with pytest.raises(ProverError):
+            prover.prove(RULE, [[1 << 60, *triangle[1:]], active, params])
+
+    def test_a_killed_worker_is_an_error_and_the_next_call_works(self, prover: Prover) -> None:
+        with Prover(srs_directory=prover.srs_directory, keys_directory=prover.keys_directory) as other:
+            other.keys(RULE)
+            other._worker._process.kill()  # type: ignore[union-attr]
+            other._worker._process.join()  # type: ignore[union-attr]
+            assert other.keys(RULE).digest == prover.keys(RULE).digest
+
+    def test_a_crash_during_a_call_is_typed(self, prover: Prover) -> None:
+        import os
+
+        with Prover(srs_directory=prover.srs_directory) as other, pytest.raises(ProverCrashed):
+            other._worker.call(os._exit, 3)
+
+    def test_a_hanging_call_ends(self) -> None:
+        import time
+
+        with Prover() as other, pytest.raises(ProverCrashed, match="no result after"):
+            other._worker.call(time.sleep, 60, timeout_seconds=0.5)
+
+    def test_keys_follow_graph_and_string(self, prover: Prover, tmp_path: Path) -> None:
+        keys = prover.keys(SMALL)
+        assert prover.keys(SMALL).digest == keys.digest
+        assert prover.keys(dataclasses.replace(SMALL, dim=21)).digest != keys.digest
+        with Prover(srs_directory=tmp_path, keys_directory=tmp_path / "keys") as other:
+            other.ensure_test_srs(13)
+            fresh = other.keys(SMALL)
+        assert fresh.digest != keys.digest
+        assert fresh.vka_digest != keys.vka_digest

@@ -1,0 +1,28 @@
+"""What all tests share: one prover a session, so that keys are made once."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from circuits.prover import Prover
+from circuits.srs import Srs
+
+settings.register_profile("default", deadline=None)
+settings.load_profile("default")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def prover() -> Iterator[Prover]:
+    with Prover() as shared:
+        for k in (13, 16):
+            shared.ensure_test_srs(k)
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def srs(prover: Prover) -> Srs:
+    """The demo's domain of 2^16 rows."""
+    return prover.srs(16)
