@@ -30,7 +30,10 @@ def test_bytes_round_trip(factor: int) -> None:
     assert G1Point.from_bytes(point.to_bytes()) == point
 
 
-@pytest.mark.parametrize("data", [b"", bytes(63), bytes(65), bytes(31) + b"\x01" + bytes(31) + b"\x03", FIELD_MODULUS.to_bytes(32, "big") * 2])
+@pytest.mark.parametrize(
+    "data",
+    [b"", bytes(63), bytes(65), bytes(31) + b"\x01" + bytes(31) + b"\x03", FIELD_MODULUS.to_bytes(32, "big") * 2],
+)
 def test_malformed_points_are_refused(data: bytes) -> None:
     with pytest.raises(FieldError):
         G1Point.from_bytes(data)

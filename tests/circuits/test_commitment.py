@@ -19,7 +19,9 @@ def column(values: list[int], fmt: FixedPoint = FMT) -> Column:
 
 
 @settings(max_examples=5)
-@given(st.lists(st.integers(-128, 127), min_size=3, max_size=3), st.lists(st.integers(-128, 127), min_size=3, max_size=3))
+@given(
+    st.lists(st.integers(-128, 127), min_size=3, max_size=3), st.lists(st.integers(-128, 127), min_size=3, max_size=3)
+)
 def test_commitments_add_like_columns(srs: Srs, left: list[int], right: list[int]) -> None:
     a, b = column(left), column(right)
     both = Column(values=a.values + b.values, salts=a.salts + b.salts, tail=2)
@@ -113,5 +115,7 @@ def test_equals_the_provers_own_commitment(srs: Srs, prover) -> None:
         input=json.dumps([col.rows, str(keys.directory), str(srs.path)]),
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    x, y = (int.from_bytes(bytes.fromhex(c.removeprefix("0x")), "little") for c in json.loads(out.stdout.splitlines()[-1]))
+    x, y = (
+        int.from_bytes(bytes.fromhex(c.removeprefix("0x")), "little") for c in json.loads(out.stdout.splitlines()[-1])
+    )
     assert (x, y) == commit(col, srs)

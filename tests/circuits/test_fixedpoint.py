@@ -59,7 +59,9 @@ def test_only_flat_float_vectors(update: np.ndarray) -> None:
     assert caught.value.field == "update"
 
 
-@pytest.mark.parametrize(("bits", "fraction_bits", "field"), [(7, 3, "bits"), (8, -1, "fraction_bits"), (8, 41, "fraction_bits")])
+@pytest.mark.parametrize(
+    ("bits", "fraction_bits", "field"), [(7, 3, "bits"), (8, -1, "fraction_bits"), (8, 41, "fraction_bits")]
+)
 def test_formats_have_limits(bits: int, fraction_bits: int, field: str) -> None:
     with pytest.raises(FieldError) as caught:
         FixedPoint(bits=bits, fraction_bits=fraction_bits)

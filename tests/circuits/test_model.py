@@ -21,9 +21,9 @@ def columns(rows: list[list[int]]) -> list[Column]:
 def test_the_mean_of_any_accepted_set_is_exact(rows: list[list[int]]) -> None:
     start = model.genesis(np.array([0.5, -1.0, 0.0, 0.25]), FMT, 8)
     after = model.fold(start, columns(rows), 8)
-    for l in range(4):
-        moved = int(after.values[l] - start.values[l])
-        assert moved * max(1, len(rows)) == model.denominator(8) * sum(r[l] for r in rows)
+    for row in range(4):
+        moved = int(after.values[row] - start.values[row])
+        assert moved * max(1, len(rows)) == model.denominator(8) * sum(r[row] for r in rows)
 
 
 @settings(max_examples=5)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from circuits import graph, prover as prover_module
+from circuits import graph
+from circuits import prover as prover_module
 from circuits.__main__ import DEMO_STATEMENT
 from circuits.circuit import Circuit, Settings
 from circuits.commitment import Column, commit, draw_salts, empty_column
@@ -76,7 +77,9 @@ class TestEqualBitForBit:
 
 
 class TestRange:
-    @pytest.mark.parametrize(("entry", "allowed"), [(-128, True), (127, True), (-129, False), (128, False), (5000, False)])
+    @pytest.mark.parametrize(
+        ("entry", "allowed"), [(-128, True), (127, True), (-129, False), (128, False), (5000, False)]
+    )
     def test_an_entry_outside_b_bits_has_no_witness(self, prover: Prover, entry: int, allowed: bool) -> None:
         rows = [c.rows for c in columns(3, 20, 3)]
         rows[1][19] = entry
@@ -128,7 +131,9 @@ class _Reversed(torch.nn.Module):
 class TestCanary:
     """notes: with the library's default, a permuted graph has the same verifying key, and its proofs verify."""
 
-    @pytest.mark.parametrize(("circuit", "inputs"), [(SMALL, [c.rows for c in columns(3, 20, 3)]), (RULE, rule_inputs())])
+    @pytest.mark.parametrize(
+        ("circuit", "inputs"), [(SMALL, [c.rows for c in columns(3, 20, 3)]), (RULE, rule_inputs())]
+    )
     def test_another_graph_of_the_same_shape(self, prover: Prover, circuit: Circuit, inputs: list[list[int]]) -> None:
         forger = Permuted(original=circuit)
         assert prover.keys(forger).vka_digest != prover.keys(circuit).vka_digest
@@ -140,8 +145,13 @@ class TestCanary:
     def test_settings_that_leave_products_free_are_refused(self, prover: Prover) -> None:
         settings = json.loads((prover.keys(SMALL).directory / "settings.json").read_text())
         prover_module._require_sound(SMALL, settings)
-        for edit in ({"einsum_params": {"total_einsum_col_size": 5}}, {"run_args": settings["run_args"] | {"disable_freivalds": False}},
-                     {"run_args": settings["run_args"] | {"logrows": 14}}):  # fmt: skip
+        run_args = settings["run_args"]
+        edits = (
+            {"einsum_params": {"total_einsum_col_size": 5}},
+            {"run_args": run_args | {"disable_freivalds": False}},
+            {"run_args": run_args | {"logrows": 14}},
+        )
+        for edit in edits:
             with pytest.raises(UnsoundCircuit):
                 prover_module._require_sound(SMALL, settings | edit)
 

@@ -51,7 +51,10 @@ def test_the_order_of_slots_does_not_matter(case: tuple[list[list[int]], list[in
     gram, active = case
     accept, score = RULE.reference(gram, active, f=2)
     moved = [[gram[i][j] for j in order] for i in order]
-    assert RULE.reference(moved, [active[i] for i in order], f=2) == ([accept[i] for i in order], [score[i] for i in order])
+    assert RULE.reference(moved, [active[i] for i in order], f=2) == (
+        [accept[i] for i in order],
+        [score[i] for i in order],
+    )
 
 
 @given(st.lists(st.integers(0, 2**61), min_size=7, max_size=7))

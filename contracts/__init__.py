@@ -1,0 +1,1 @@
+"""The contracts: a Foundry project, and `contracts.bindings` to talk to what is deployed."""

@@ -1,0 +1,61 @@
+"""Talks to the contracts: one typed function for each of the market's calls.
+
+Local chains to try them on are in `contracts.bindings.devchain`, signatures in `contracts.bindings.eip712`.
+"""
+
+from contracts.bindings.chain import Chain
+from contracts.bindings.deploy import Deployment, check_verifier, deploy, register_vka, vka_digest
+from contracts.bindings.eip712 import Domain, Receipt, UpdateCommitment, cid_digest
+from contracts.bindings.errors import (
+    ArtifactMissing,
+    BindingsError,
+    ChainRefused,
+    ChainUnavailable,
+    TransactionReverted,
+    TransactionTimeout,
+    UntrustedVerifier,
+)
+from contracts.bindings.market import Market
+from contracts.bindings.records import (
+    NATIVE,
+    MarketEvent,
+    Point,
+    RoundState,
+    RoundView,
+    Settlement,
+    Submission,
+    TaskConfig,
+    TaskState,
+    TaskView,
+)
+
+__all__ = [
+    "NATIVE",
+    "ArtifactMissing",
+    "BindingsError",
+    "Chain",
+    "ChainRefused",
+    "ChainUnavailable",
+    "Deployment",
+    "Domain",
+    "Market",
+    "MarketEvent",
+    "Point",
+    "Receipt",
+    "RoundState",
+    "RoundView",
+    "Settlement",
+    "Submission",
+    "TaskConfig",
+    "TaskState",
+    "TaskView",
+    "TransactionReverted",
+    "TransactionTimeout",
+    "UntrustedVerifier",
+    "UpdateCommitment",
+    "check_verifier",
+    "cid_digest",
+    "deploy",
+    "register_vka",
+    "vka_digest",
+]

@@ -1,0 +1,270 @@
+"""A chain behind JSON-RPC: signs locally, waits for receipts, and turns every failure into a typed error."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from eth_account.signers.local import LocalAccount
+from eth_typing import ABI, ABIError, ChecksumAddress
+from eth_utils.address import to_checksum_address
+from hexbytes import HexBytes
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from web3 import HTTPProvider, Web3
+from web3.contract import Contract
+from web3.contract.contract import ContractConstructor, ContractFunction
+from web3.exceptions import ContractLogicError, TimeExhausted, Web3RPCError
+from web3.middleware import ExtraDataToPOAMiddleware
+from web3.types import RPCEndpoint, RPCResponse, TxParams, TxReceipt, Wei
+
+from contracts.bindings import artifacts
+from contracts.bindings.errors import (
+    ChainRefused,
+    ChainUnavailable,
+    TransactionReverted,
+    TransactionTimeout,
+)
+from contracts.bindings.reverts import decode_revert
+
+LOCAL_CHAIN_IDS = frozenset({1337, 31337, 131277322940537})
+"""Ganache's and geth's developer chain, anvil and Hardhat, the embedded chain."""
+
+_NOT_RETRIED = frozenset({"eth_sendRawTransaction"})
+# Held against a node that is restarting, not against one that is down: about 3 seconds in all.
+_ATTEMPTS = 5
+_FIRST_PAUSE_SECONDS = 0.2
+
+Call = ContractFunction | ContractConstructor
+
+
+class Chain:
+    """One chain. Safe to share between threads; transactions of one account go one after the other.
+
+    Args:
+        rpc_url: http(s) address of a node.
+        timeout_seconds: for one request and, apart, for a transaction to be mined.
+
+    Raises:
+        ChainUnavailable: the node does not answer.
+    """
+
+    def __init__(self, rpc_url: str, *, timeout_seconds: float = 120) -> None:
+        self.rpc_url = _without_credentials(rpc_url)
+        self.timeout_seconds = timeout_seconds
+        self.w3 = Web3(_Provider(rpc_url, self.rpc_url, timeout_seconds))
+        # Proof-of-authority chains put more into a header's extra data than the standard allows.
+        self.w3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+        self.chain_id = self.w3.eth.chain_id
+        self._locks: dict[ChecksumAddress, threading.Lock] = {}
+        self._locks_guard = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Chain({self.rpc_url!r}, chain_id={self.chain_id})"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nothing of value can be on this chain: what is for demos only may be used on it."""
+        return self.chain_id in LOCAL_CHAIN_IDS
+
+    def contract(self, address: str, abi: ABI) -> Contract:
+        """A contract at an address."""
+        return self.w3.eth.contract(address=to_checksum_address(address), abi=abi)
+
+    def balance_wei(self, address: str) -> int:
+        """Native currency of an account."""
+        return self.w3.eth.get_balance(to_checksum_address(address))
+
+    def code(self, address: str) -> bytes:
+        """Code of an account; empty if it is not a contract."""
+        return bytes(self.w3.eth.get_code(to_checksum_address(address)))
+
+    def now_seconds(self) -> int:
+        """Time of the latest block."""
+        return self.w3.eth.get_block("latest")["timestamp"]
+
+    def block_number(self) -> int:
+        """Number of the latest block."""
+        return self.w3.eth.block_number
+
+    def read(self, fn: ContractFunction, sender: str | None = None) -> Any:
+        """The result of a view, decoded.
+
+        Raises:
+            TransactionReverted, ChainRefused, ChainUnavailable
+        """
+        params: TxParams = {} if sender is None else {"from": to_checksum_address(sender)}
+        try:
+            return fn.call(params)
+        except (ContractLogicError, Web3RPCError) as error:
+            raise _typed(fn, error) from error
+
+    def send(self, account: LocalAccount, fn: Call, value_wei: int = 0) -> TxReceipt:
+        """Runs a state-changing call and waits until it is mined.
+
+        Raises:
+            TransactionReverted: by the estimate, before anything is paid; or mined, if the state changed since.
+            ChainRefused: the node did not take it.
+            TransactionTimeout: sent, but not mined within `timeout_seconds`.
+            ChainUnavailable: the node does not answer.
+        """
+        with self._lock_of(account.address):
+            try:
+                request = self._build(account, fn, value_wei)
+                tx_hash = self._submit(account, request)
+            except (ContractLogicError, Web3RPCError) as error:
+                raise _typed(fn, error) from error
+        receipt = self.wait(tx_hash)
+        if receipt["status"] != 1:
+            raise self._replayed(fn, account, value_wei, receipt)
+        return receipt
+
+    def transfer(self, account: LocalAccount, to: str, amount_wei: int) -> TxReceipt:
+        """Sends native currency.
+
+        Raises:
+            ChainRefused, TransactionTimeout, ChainUnavailable
+        """
+        with self._lock_of(account.address):
+            request: TxParams = {"to": to_checksum_address(to), "value": Wei(amount_wei), "gas": 21_000}
+            try:
+                tx_hash = self._submit(account, request)
+            except Web3RPCError as error:
+                raise ChainRefused(_message(error)) from error
+        return self.wait(tx_hash)
+
+    def wait(self, tx_hash: HexBytes) -> TxReceipt:
+        """The receipt of a sent transaction, once it is mined.
+
+        Raises:
+            TransactionTimeout, ChainUnavailable
+        """
+        try:
+            return self.w3.eth.wait_for_transaction_receipt(
+                tx_hash, timeout=self.timeout_seconds, poll_latency=0.05 if self.is_local else 0.5
+            )
+        except TimeExhausted as error:
+            raise TransactionTimeout(tx_hash.to_0x_hex(), self.timeout_seconds) from error
+
+    def _lock_of(self, address: ChecksumAddress) -> threading.Lock:
+        with self._locks_guard:
+            return self._locks.setdefault(address, threading.Lock())
+
+    def _build(self, account: LocalAccount, fn: Call, value_wei: int) -> TxParams:
+        params: TxParams = {"from": account.address, "value": Wei(value_wei)}
+        gas = fn.estimate_gas(params)
+        data = fn.data_in_transaction if isinstance(fn, ContractConstructor) else fn._encode_transaction_data()
+        request: TxParams = {"value": Wei(value_wei), "data": cast(Any, data), "gas": gas + gas // 10}
+        if isinstance(fn, ContractFunction):
+            request["to"] = fn.address
+        return request
+
+    def _submit(self, account: LocalAccount, request: TxParams) -> HexBytes:
+        """Signs and sends. The hash is known beforehand, so a lost answer does not lose the transaction."""
+        request = {
+            **request,
+            **self._fees(),
+            "chainId": self.chain_id,
+            "nonce": self.w3.eth.get_transaction_count(account.address, "pending"),
+        }
+        signed = account.sign_transaction(cast(dict[str, Any], request))
+        tx_hash = HexBytes(signed.hash)
+        try:
+            self.w3.eth.send_raw_transaction(signed.raw_transaction)
+        except (ChainUnavailable, Web3RPCError):
+            if not self._is_known(tx_hash):
+                raise
+        return tx_hash
+
+    def _is_known(self, tx_hash: HexBytes) -> bool:
+        try:
+            self.w3.eth.get_transaction(tx_hash)
+        except Web3RPCError:
+            return False
+        return True
+
+    def _fees(self) -> TxParams:
+        base_fee = self.w3.eth.get_block("latest").get("baseFeePerGas")
+        if base_fee is None:
+            return {"gasPrice": self.w3.eth.gas_price}
+        tip = self.w3.eth.max_priority_fee
+        # Twice the base fee: it may rise by an eighth a block while the transaction waits.
+        return {"maxFeePerGas": Wei(2 * base_fee + tip), "maxPriorityFeePerGas": tip}
+
+    def _replayed(self, fn: Call, account: LocalAccount, value_wei: int, receipt: TxReceipt) -> TransactionReverted:
+        """Receipts carry no reason: the same call on the state afterwards usually fails the same way."""
+        tx_hash = HexBytes(receipt["transactionHash"]).to_0x_hex()
+        try:
+            fn.estimate_gas({"from": account.address, "value": Wei(value_wei)})
+        except (ContractLogicError, Web3RPCError) as error:
+            typed = _typed(fn, error)
+            if isinstance(typed, TransactionReverted):
+                return TransactionReverted(typed.function, typed.error_name, typed.error_args, tx_hash)
+        return TransactionReverted(_name(fn), "unknown", {}, tx_hash)
+
+
+class _Provider(HTTPProvider):
+    """Retries what is safe to repeat, and names what failed."""
+
+    def __init__(self, rpc_url: str, shown_url: str, timeout_seconds: float) -> None:
+        super().__init__(rpc_url, request_kwargs={"timeout": timeout_seconds}, exception_retry_configuration=None)
+        self._shown_url = shown_url
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        attempts = 1 if method in _NOT_RETRIED else _ATTEMPTS
+        retrying = Retrying(
+            stop=stop_after_attempt(attempts),
+            wait=wait_exponential(multiplier=_FIRST_PAUSE_SECONDS),
+            retry=retry_if_exception_type(requests.ConnectionError),
+            reraise=True,
+        )
+        try:
+            return retrying(super().make_request, method, params)
+        except requests.HTTPError as error:
+            status = error.response.status_code if error.response is not None else 0
+            if status == requests.codes.request_entity_too_large:
+                raise ChainRefused(f"{method}: the request is larger than the node accepts") from error
+            raise ChainUnavailable(method, self._shown_url, f"HTTP status {status}") from error
+        except requests.RequestException as error:
+            raise ChainUnavailable(method, self._shown_url, type(error).__name__) from error
+        except ValueError as error:
+            raise ChainUnavailable(method, self._shown_url, "the answer is not JSON") from error
+
+
+def _typed(fn: Call, error: ContractLogicError | Web3RPCError) -> TransactionReverted | ChainRefused:
+    data = _revert_data(error)
+    if data is None:
+        return ChainRefused(_message(error))
+    errors: Mapping[bytes, ABIError] = {**artifacts.market_errors(), **artifacts.errors_of(_abi(fn))}
+    return TransactionReverted(_name(fn), *decode_revert(data, errors))
+
+
+def _revert_data(error: ContractLogicError | Web3RPCError) -> bytes | None:
+    """What the contract reverted with; None if the contract was not what failed."""
+    data: Any = error.data if isinstance(error, ContractLogicError) else None
+    if isinstance(error, Web3RPCError) and error.rpc_response is not None:
+        data = cast(Any, error.rpc_response.get("error") or {}).get("data")
+    if isinstance(data, str) and data.startswith("0x"):
+        return bytes.fromhex(data[2:])
+    return b"" if isinstance(error, ContractLogicError) else None
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, Web3RPCError) and error.rpc_response is not None:
+        return str(cast(Any, error.rpc_response.get("error") or {}).get("message", error))
+    return str(error)
+
+
+def _name(fn: Call) -> str:
+    return "constructor" if isinstance(fn, ContractConstructor) else str(fn.fn_name)
+
+
+def _abi(fn: Call) -> ABI:
+    return fn.abi if isinstance(fn, ContractConstructor) else fn.contract_abi
+
+
+def _without_credentials(rpc_url: str) -> str:
+    """A node's address as it may be logged: providers put keys into user info, path and query."""
+    parts = urlsplit(rpc_url)
+    host = parts.hostname or ""
+    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, "", "", ""))

@@ -1,0 +1,133 @@
+"""What trainers and the aggregator sign: EIP-712 typed data, bound to one chain and one market.
+
+The domain is name "Meritproof", version "1", chain id and the market's address.
+"""
+
+from dataclasses import asdict, dataclass
+
+from eth_account import Account
+from eth_account.messages import SignableMessage, _hash_eip191_message, encode_typed_data
+from eth_account.signers.local import LocalAccount
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+_NAME = "Meritproof"
+_VERSION = "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Domain:
+    """Attributes:
+    chain_id: of the chain. market: address of the market on it.
+    """
+
+    chain_id: int
+    market: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateCommitment:
+    """A trainer's word that a point is its update of a round.
+
+    Attributes:
+        task_id, round: which round.
+        point_x, point_y: the commitment.
+        cid_digest: keccak256 of the CID's bytes, 32 bytes (see `cid_digest`).
+    """
+
+    task_id: int
+    round: int
+    point_x: int
+    point_y: int
+    cid_digest: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """The aggregator's word that it holds a trainer's update.
+
+    Attributes:
+        trainer: address. received_at_seconds: Unix time, 64 bits. The others as in UpdateCommitment.
+    """
+
+    task_id: int
+    round: int
+    trainer: str
+    point_x: int
+    point_y: int
+    cid_digest: bytes
+    received_at_seconds: int
+
+
+_COMMITMENT_FIELDS = [("pointX", "uint256"), ("pointY", "uint256"), ("cidDigest", "bytes32")]
+_TYPES = {
+    UpdateCommitment: [("taskId", "uint256"), ("round", "uint256"), *_COMMITMENT_FIELDS],
+    Receipt: [
+        ("taskId", "uint256"),
+        ("round", "uint256"),
+        ("trainer", "address"),
+        *_COMMITMENT_FIELDS,
+        ("receivedAtSeconds", "uint64"),
+    ],
+}
+
+
+def cid_digest(cid: bytes) -> bytes:
+    """keccak256 of a binary CID: what signatures carry in its place."""
+    return keccak(cid)
+
+
+def digest(domain: Domain, message: UpdateCommitment | Receipt) -> bytes:
+    """The 32 bytes that are signed; the market's `updateDigest` gives the same."""
+    return bytes(_hash_eip191_message(_encode(domain, message)))
+
+
+def sign_update(account: LocalAccount, domain: Domain, message: UpdateCommitment) -> bytes:
+    """A trainer's 65-byte signature."""
+    return _sign(account, domain, message)
+
+
+def recover_update(domain: Domain, message: UpdateCommitment, signature: bytes) -> ChecksumAddress:
+    """Who signed. Raises ValueError if the signature is malformed."""
+    return _recover(domain, message, signature)
+
+
+def sign_receipt(account: LocalAccount, domain: Domain, message: Receipt) -> bytes:
+    """The aggregator's 65-byte signature."""
+    return _sign(account, domain, message)
+
+
+def recover_receipt(domain: Domain, message: Receipt, signature: bytes) -> ChecksumAddress:
+    """Who signed. Raises ValueError if the signature is malformed."""
+    return _recover(domain, message, signature)
+
+
+def _sign(account: LocalAccount, domain: Domain, message: UpdateCommitment | Receipt) -> bytes:
+    return bytes(account.sign_message(_encode(domain, message)).signature)
+
+
+def _recover(domain: Domain, message: UpdateCommitment | Receipt, signature: bytes) -> ChecksumAddress:
+    if len(signature) != 65:
+        raise ValueError(f"a signature has 65 bytes, not {len(signature)}")
+    try:
+        signer = Account.recover_message(_encode(domain, message), signature=signature)
+    except Exception as error:  # the library has a class of its own for each way to be malformed
+        raise ValueError(f"malformed signature: {error}") from error
+    return to_checksum_address(signer)
+
+
+def _encode(domain: Domain, message: UpdateCommitment | Receipt) -> SignableMessage:
+    fields = _TYPES[type(message)]
+    # The dataclasses list their fields in the order of the type.
+    values = dict(zip((name for name, _ in fields), asdict(message).values(), strict=True))
+    return encode_typed_data(
+        domain_data={
+            "name": _NAME,
+            "version": _VERSION,
+            "chainId": domain.chain_id,
+            "verifyingContract": to_checksum_address(domain.market),
+        },
+        message_types={type(message).__name__: [{"name": name, "type": kind} for name, kind in fields]},
+        message_data=values,
+    )

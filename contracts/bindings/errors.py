@@ -1,0 +1,98 @@
+"""Typed errors of the bindings. Their attributes are part of the interface; no message holds a key."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class BindingsError(Exception):
+    """Root of every error raised by `contracts.bindings`."""
+
+
+class ArtifactMissing(BindingsError):
+    """A compiled contract is not there, or is not what was compiled.
+
+    Attributes:
+        path: the file that is missing or unreadable.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}; run `make setup`")
+        self.path = path
+
+
+class ChainUnavailable(BindingsError):
+    """The node did not answer, or answered with something that is not JSON-RPC.
+
+    Attributes:
+        method: the JSON-RPC method that was called.
+        rpc_url: where, without user name and password.
+    """
+
+    def __init__(self, method: str, rpc_url: str, reason: str) -> None:
+        super().__init__(f"no answer to {method} from {rpc_url}: {reason}")
+        self.method = method
+        self.rpc_url = rpc_url
+
+
+class ChainRefused(BindingsError):
+    """The node refused a request without running it: no funds, wrong nonce, unknown method, too large.
+
+    Attributes:
+        reason: the node's own words.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the node refused: {reason}")
+        self.reason = reason
+
+
+class TransactionReverted(BindingsError):
+    """A call, an estimate or a mined transaction was reverted by the contract.
+
+    Attributes:
+        function: name of the contract function, or `constructor`.
+        error_name: name of the custom error, `Error` (a reason string), `Panic`, or `unknown`.
+        error_args: its arguments by name; bytes32 `field` arguments as text.
+        tx_hash: hash of the mined transaction; None if nothing was sent.
+    """
+
+    def __init__(
+        self, function: str, error_name: str, error_args: Mapping[str, Any], tx_hash: str | None = None
+    ) -> None:
+        listed = ", ".join(f"{name}={value}" for name, value in error_args.items())
+        where = f" in {tx_hash}" if tx_hash else ""
+        super().__init__(f"{function} reverted with {error_name}({listed}){where}")
+        self.function = function
+        self.error_name = error_name
+        self.error_args = dict(error_args)
+        self.tx_hash = tx_hash
+
+
+class TransactionTimeout(BindingsError):
+    """A transaction was sent, but not mined in time. It may still be.
+
+    Attributes:
+        tx_hash: its hash.
+        timeout_seconds: how long was waited.
+    """
+
+    def __init__(self, tx_hash: str, timeout_seconds: float) -> None:
+        super().__init__(f"transaction {tx_hash} was not mined within {timeout_seconds:g} s")
+        self.tx_hash = tx_hash
+        self.timeout_seconds = timeout_seconds
+
+
+class UntrustedVerifier(BindingsError):
+    """The code at a verifier's address is not the pinned verifier's.
+
+    Attributes:
+        address: the verifier's.
+    """
+
+    def __init__(self, address: str, expected_keccak256: str, actual_keccak256: str) -> None:
+        super().__init__(f"code at {address} has hash {actual_keccak256}, expected {expected_keccak256}")
+        self.address = address
+
+
+class LocalChainFailed(BindingsError):
+    """A local chain's process did not start."""

@@ -1,0 +1,331 @@
+"""The market at an address: every call of `IMarket.sol`, and its state as dataclasses."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from eth_abi.abi import encode
+from eth_account.signers.local import LocalAccount
+from eth_typing import ChecksumAddress
+from eth_utils.abi import event_abi_to_log_topic
+from eth_utils.address import to_checksum_address
+from hexbytes import HexBytes
+from web3.types import EventData, LogReceipt, TxReceipt
+
+from contracts.bindings import artifacts
+from contracts.bindings.chain import Chain
+from contracts.bindings.eip712 import Domain
+from contracts.bindings.records import (
+    MarketEvent,
+    Point,
+    RoundState,
+    RoundView,
+    Settlement,
+    Submission,
+    TaskConfig,
+    TaskState,
+    TaskView,
+)
+
+
+class Market:
+    """Calls return once they are mined; amounts are in the token's smallest unit.
+
+    Every call may raise what `Chain.send` does, every read what `Chain.read` does.
+    """
+
+    def __init__(self, chain: Chain, address: str) -> None:
+        self.chain = chain
+        self.address = to_checksum_address(address)
+        self._contract = chain.contract(address, artifacts.market().abi)
+        self._fn = self._contract.functions
+        self._topics = {
+            event["name"]: HexBytes(event_abi_to_log_topic(event))
+            for event in artifacts.market().abi
+            if event["type"] == "event"
+        }
+        self._names = {topic: name for name, topic in self._topics.items()}
+
+    @property
+    def domain(self) -> Domain:
+        """Domain of the signatures that this market takes."""
+        return Domain(chain_id=self.chain.chain_id, market=self.address)
+
+    # ------------------------------------------------------------------ calls
+
+    def create_task(self, account: LocalAccount, config: TaskConfig) -> int:
+        """Escrows the whole reward; an ERC-20 must have been approved. Returns the task's id."""
+        value_wei = config.total_reward_wei if _is_native(config.token) else 0
+        fn = self._fn.createTask(_config_tuple(config), config.genesis_cid, config.rule_name)
+        receipt = self.chain.send(account, fn, value_wei)
+        created = self._contract.events.TaskCreated().process_receipt(receipt)
+        return int(created[0]["args"]["taskId"])
+
+    def post_bond(self, account: LocalAccount, task_id: int) -> TxReceipt:
+        """The aggregator posts its bond: the task opens."""
+        config = self.task(task_id).config
+        value_wei = config.bond_wei if _is_native(config.token) else 0
+        return self.chain.send(account, self._fn.postBond(task_id), value_wei)
+
+    def join(self, account: LocalAccount, task_id: int) -> TxReceipt:
+        """The account becomes a trainer of the task."""
+        return self.chain.send(account, self._fn.joinTask(task_id))
+
+    def commit_round(
+        self, account: LocalAccount, task_id: int, round: int, submissions: Sequence[Submission]
+    ) -> TxReceipt:
+        """The aggregator fixes the round's updates: submission i fills slot i."""
+        rows = [(s.trainer, tuple(s.point), s.cid, s.signature) for s in submissions]
+        return self.chain.send(account, self._fn.commitRound(task_id, round, rows))
+
+    def settle_round(self, account: LocalAccount, task_id: int, round: int, settlement: Settlement) -> TxReceipt:
+        """Anyone settles the round with its proofs."""
+        return self.chain.send(account, self._fn.settleRound(task_id, round, _settlement_tuple(settlement)))
+
+    def publish_model(self, account: LocalAccount, task_id: int, round: int, cid: bytes) -> TxReceipt:
+        """The aggregator says where the model after a settled round is."""
+        return self.chain.send(account, self._fn.publishModel(task_id, round, cid))
+
+    def expire_round(self, account: LocalAccount, task_id: int, round: int) -> TxReceipt:
+        """Anyone ends a round whose window has passed; its updates are looked up in the log."""
+        view = self.round(task_id, round)
+        points = [tuple(point) for point in view.points]
+        return self.chain.send(account, self._fn.expireRound(task_id, round, list(view.trainers), points))
+
+    def close(self, account: LocalAccount, task_id: int) -> TxReceipt:
+        """The owner takes back a task whose bond was never posted."""
+        return self.chain.send(account, self._fn.closeTask(task_id))
+
+    def withdraw(self, account: LocalAccount, task_id: int, payee: str | None = None) -> int:
+        """Pays what the task owes `payee` (default: the account itself); returns the amount."""
+        payee = to_checksum_address(payee or account.address)
+        receipt = self.chain.send(account, self._fn.withdraw(task_id, payee))
+        withdrawn = self._contract.events.Withdrawn().process_receipt(receipt)
+        return int(withdrawn[0]["args"]["amountWei"])
+
+    # ------------------------------------------------------------------ reads
+
+    def task_count(self) -> int:
+        """Number of tasks; ids run from 1 to it."""
+        return int(self.chain.read(self._fn.taskCount()))
+
+    def task(self, task_id: int) -> TaskView:
+        """One task: terms and state."""
+        raw = self.chain.read(self._fn.taskOf(task_id))
+        created = self._created(task_id, raw[5])
+        return _task_view(task_id, raw, created)
+
+    def round(self, task_id: int, round: int) -> RoundView:
+        """One round: state from storage, details from its logs."""
+        state, commit_deadline, settle_deadline, _, _, _ = self.chain.read(self._fn.roundOf(task_id, round))
+        view: dict[str, Any] = {}
+        if RoundState(state) >= RoundState.COMMITTED:
+            for event in self.events(task_id, round=round):
+                view.update(_round_details(event))
+        return RoundView(
+            task_id=task_id,
+            round=round,
+            state=RoundState(state),
+            commit_deadline_seconds=commit_deadline,
+            settle_deadline_seconds=settle_deadline,
+            **view,
+        )
+
+    def has_joined(self, task_id: int, address: str) -> bool:
+        """Whether an account is a trainer of the task."""
+        return bool(self.chain.read(self._fn.hasJoined(task_id, to_checksum_address(address))))
+
+    def credit(self, task_id: int, address: str) -> tuple[int, bool]:
+        """What the task owes an account, and whether it can be withdrawn now."""
+        amount_wei, claimable = self.chain.read(self._fn.creditOf(task_id, to_checksum_address(address)))
+        return int(amount_wei), bool(claimable)
+
+    def is_point_used(self, task_id: int, point_x: int) -> bool:
+        """Whether the task has seen a point with this x."""
+        return bool(self.chain.read(self._fn.isPointUsed(task_id, point_x)))
+
+    def model_commitment(self, task_id: int) -> Point:
+        """Commitment to the task's current model."""
+        return Point(*self.chain.read(self._fn.modelCommitment(task_id)))
+
+    def update_digest(self, task_id: int, round: int, point: Point, cid_digest: bytes) -> bytes:
+        """The contract's own idea of what a trainer signs."""
+        return bytes(self.chain.read(self._fn.updateDigest(task_id, round, tuple(point), cid_digest)))
+
+    def events(
+        self,
+        task_id: int,
+        from_block: int | None = None,
+        to_block: int | None = None,
+        round: int | None = None,
+    ) -> list[MarketEvent]:
+        """A task's logs in order, optionally of one round only.
+
+        Args:
+            from_block: default: the block of the task's creation.
+            to_block: inclusive; default: the latest.
+        """
+        if from_block is None:
+            from_block = int(self.chain.read(self._fn.taskOf(task_id))[5])
+        topics: list[Any] = [None, _word(task_id)]
+        if round is not None:
+            names = ["RoundOpened", "RoundCommitted", "RoundSettled", "RoundExpired", "ModelPublished"]
+            topics = [[self._topic(name) for name in names], _word(task_id), _word(round)]
+        return self._decode(task_id, self._get_logs(topics, from_block, to_block))
+
+    # ---------------------------------------------------------------- private
+
+    def _created(self, task_id: int, block: int) -> MarketEvent:
+        topics = [self._topic("TaskCreated"), _word(task_id)]
+        return self._decode(task_id, self._get_logs(topics, block, block))[0]
+
+    def _get_logs(self, topics: list[Any], from_block: int, to_block: int | None) -> list[LogReceipt]:
+        return self.chain.w3.eth.get_logs(
+            {
+                "address": self.address,
+                "topics": topics,
+                "fromBlock": from_block,
+                "toBlock": "latest" if to_block is None else to_block,
+            }
+        )
+
+    def _topic(self, name: str) -> str:
+        return self._topics[name].to_0x_hex()
+
+    def _decode(self, task_id: int, logs: Iterable[LogReceipt]) -> list[MarketEvent]:
+        found = []
+        for log in logs:
+            event = self._contract.events[self._names[HexBytes(log["topics"][0])]]()
+            data: EventData = event.process_log(log)
+            found.append(
+                MarketEvent(
+                    name=data["event"],
+                    task_id=task_id,
+                    args={name: value for name, value in data["args"].items() if name != "taskId"},
+                    block_number=data["blockNumber"],
+                    log_index=data["logIndex"],
+                    tx_hash=HexBytes(data["transactionHash"]).to_0x_hex(),
+                )
+            )
+        return found
+
+
+def _word(value: int) -> str:
+    return "0x" + encode(["uint256"], [value]).hex()
+
+
+def _is_native(token: str) -> bool:
+    return int(token, 16) == 0
+
+
+def _config_tuple(config: TaskConfig) -> tuple[Any, ...]:
+    """In the order of the Solidity struct."""
+    return (
+        to_checksum_address(config.aggregator),
+        to_checksum_address(config.token),
+        config.reward_per_round_wei,
+        config.bond_wei,
+        config.rounds,
+        config.quorum,
+        config.slots,
+        config.bits,
+        config.dim,
+        config.k,
+        config.fractional_bits,
+        config.commit_window_seconds,
+        config.settle_window_seconds,
+        config.pay_by_round,
+        to_checksum_address(config.verifier),
+        config.linear_vka,
+        config.rule_vka,
+        list(config.rule_params),
+        tuple(config.genesis),
+        tuple(config.empty_slot),
+    )
+
+
+def _settlement_tuple(settlement: Settlement) -> tuple[Any, ...]:
+    """In the order of the Solidity struct."""
+    return (
+        [to_checksum_address(trainer) for trainer in settlement.trainers],
+        [tuple(point) for point in settlement.points],
+        list(settlement.gram),
+        settlement.accept_bits,
+        list(settlement.scores),
+        settlement.linear_proof,
+        list(settlement.linear_vka),
+        settlement.rule_proof,
+        list(settlement.rule_vka),
+    )
+
+
+def _task_view(task_id: int, raw: Sequence[Any], created: MarketEvent) -> TaskView:
+    owner, state, current, round_state, deadline, block, scale, escrow, credits, bond, model, config = raw
+    return TaskView(
+        task_id=task_id,
+        owner=ChecksumAddress(owner),
+        state=TaskState(state),
+        current_round=current,
+        round_state=RoundState(round_state),
+        deadline_seconds=deadline,
+        created_at_block=block,
+        model_scale=scale,
+        escrow_wei=escrow,
+        credits_wei=credits,
+        bond_wei=bond,
+        model=Point(*model),
+        config=_config(config, created),
+    )
+
+
+def _config(raw: Sequence[Any], created: MarketEvent) -> TaskConfig:
+    return TaskConfig(
+        aggregator=raw[0],
+        token=raw[1],
+        reward_per_round_wei=raw[2],
+        bond_wei=raw[3],
+        rounds=raw[4],
+        quorum=raw[5],
+        slots=raw[6],
+        bits=raw[7],
+        dim=raw[8],
+        k=raw[9],
+        fractional_bits=raw[10],
+        commit_window_seconds=raw[11],
+        settle_window_seconds=raw[12],
+        pay_by_round=raw[13],
+        verifier=raw[14],
+        linear_vka=bytes(raw[15]),
+        rule_vka=bytes(raw[16]),
+        rule_params=tuple(raw[17]),
+        genesis=Point(*raw[18]),
+        empty_slot=Point(*raw[19]),
+        genesis_cid=bytes(created.args["genesisCid"]),
+        rule_name=created.args["ruleName"],
+    )
+
+
+def _point(value: Any) -> Point:
+    """A struct in a log: web3 gives a mapping or a tuple, by its version."""
+    return Point(value["x"], value["y"]) if hasattr(value, "keys") else Point(*value)
+
+
+def _round_details(event: MarketEvent) -> dict[str, Any]:
+    """What one log adds to a RoundView."""
+    args = event.args
+    if event.name == "RoundCommitted":
+        return {
+            "trainers": tuple(args["trainers"]),
+            "points": tuple(_point(point) for point in args["points"]),
+            "cids": tuple(bytes(cid) for cid in args["cids"]),
+        }
+    if event.name == "RoundSettled":
+        count = len(args["paidWei"])
+        return {
+            "accept": tuple(bool(args["acceptBits"] >> i & 1) for i in range(count)),
+            "scores": tuple(args["scores"][:count]),
+            "paid_wei": tuple(args["paidWei"]),
+            "model": _point(args["model"]),
+        }
+    if event.name == "RoundExpired":
+        return {"paid_wei": tuple(args["paidWei"])}
+    return {"model_cid": bytes(args["cid"])} if event.name == "ModelPublished" else {}

@@ -1,0 +1,204 @@
+"""Values that go to the market and come from it.
+
+Amounts are in the token's smallest unit, times in Unix seconds.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from eth_typing import ChecksumAddress
+
+NATIVE = "0x0000000000000000000000000000000000000000"
+"""Token address that stands for the chain's native currency."""
+
+
+class Point(NamedTuple):
+    """An affine point of BN254's G1, canonical integers; (0, 0) is infinity."""
+
+    x: int
+    y: int
+
+
+class TaskState(IntEnum):
+    """As in `Task.sol`."""
+
+    NONE = 0
+    FUNDED = 1
+    OPEN = 2
+    CLOSED = 3
+
+
+class RoundState(IntEnum):
+    """As in `Round.sol`."""
+
+    NONE = 0
+    COLLECTING = 1
+    COMMITTED = 2
+    SETTLED = 3
+    EXPIRED = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskConfig:
+    """What a task promises; the contract names the field that it refuses.
+
+    Attributes:
+        aggregator: the only account that may post the bond, commit rounds and publish models.
+        token: ERC-20 of reward and bond, or NATIVE.
+        reward_per_round_wei: split by score in each settled round, 1..2^128-1.
+        bond_wei: at least one round's reward.
+        rounds: number of rounds, at least 1.
+        quorum: fewest trainers of a round, 1..slots.
+        slots: slots of the circuits, 3..32.
+        bits: width of an entry, 4, 8 or 16.
+        dim: length of an update, 1..2^k - 518.
+        k: log2 of the domain, 10..28.
+        fractional_bits: q of the scale 2^-q, at most 64.
+        commit_window_seconds, settle_window_seconds: 1 s to 365 days.
+        pay_by_round: credits are claimable each round instead of at the end.
+        verifier: address of the reusable verifier.
+        linear_vka, rule_vka: 32-byte digests of the verifying keys.
+        rule_params: public parameters of the rule, at most 16 field elements.
+        genesis: commitment to the model before the first round.
+        empty_slot: commitment to the column of a slot that nobody filled.
+        genesis_cid: binary CIDv1 of the first model, 1..128 bytes. In the log only.
+        rule_name: a label, at most 64 bytes. In the log only.
+    """
+
+    aggregator: str
+    reward_per_round_wei: int
+    bond_wei: int
+    rounds: int
+    quorum: int
+    slots: int
+    dim: int
+    k: int
+    commit_window_seconds: int
+    settle_window_seconds: int
+    verifier: str
+    linear_vka: bytes
+    rule_vka: bytes
+    genesis: tuple[int, int]
+    empty_slot: tuple[int, int]
+    genesis_cid: bytes
+    token: str = NATIVE
+    bits: int = 8
+    fractional_bits: int
+    pay_by_round: bool = False
+    rule_params: tuple[int, ...] = ()
+    rule_name: str = ""
+
+    @property
+    def total_reward_wei(self) -> int:
+        """What `createTask` takes into escrow."""
+        return self.reward_per_round_wei * self.rounds
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskView:
+    """A task: terms and state.
+
+    Attributes:
+        deadline_seconds: latest time of the current round's next step; 0 unless the task is open.
+        created_at_block: where its logs begin.
+        model_scale: K = lcm(1..slots).
+        escrow_wei: reward not yet credited. credits_wei: credited, not withdrawn. bond_wei: posted now.
+        model: commitment to the current model.
+    """
+
+    task_id: int
+    owner: ChecksumAddress
+    state: TaskState
+    current_round: int
+    round_state: RoundState
+    deadline_seconds: int
+    created_at_block: int
+    model_scale: int
+    escrow_wei: int
+    credits_wei: int
+    bond_wei: int
+    model: Point
+    config: TaskConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundView:
+    """A round: state from storage, details from its logs.
+
+    Attributes:
+        trainers, points, cids: in slot order; empty before the commit.
+        accept, scores: one a trainer; empty before the settlement.
+        paid_wei: credited to each trainer, from the reward or, if the round expired, from the bond.
+        model: commitment after the round; None unless settled.
+        commit_deadline_seconds, settle_deadline_seconds: 0 where they do not apply.
+    """
+
+    task_id: int
+    round: int
+    state: RoundState
+    commit_deadline_seconds: int
+    settle_deadline_seconds: int
+    trainers: tuple[ChecksumAddress, ...] = ()
+    points: tuple[Point, ...] = ()
+    cids: tuple[bytes, ...] = ()
+    accept: tuple[bool, ...] = ()
+    scores: tuple[int, ...] = ()
+    paid_wei: tuple[int, ...] = ()
+    model: Point | None = None
+    model_cid: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """One trainer's signed update: submission i fills slot i."""
+
+    trainer: str
+    point: tuple[int, int]
+    cid: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settlement:
+    """Everything that settles a round.
+
+    Attributes:
+        trainers, points: as committed, in slot order.
+        gram: upper triangle over all slots, row by row: slots * (slots + 1) / 2 integers, magnitudes below 2^62.
+        accept: one a slot (or fewer: the rest are False).
+        scores: one a slot, each below 2^64, 0 where not accepted.
+        linear_proof, rule_proof: proof bytes.
+        linear_vka, rule_vka: the verifying keys' 32-byte words.
+    """
+
+    trainers: tuple[str, ...]
+    points: tuple[tuple[int, int], ...]
+    gram: tuple[int, ...]
+    accept: tuple[bool, ...]
+    scores: tuple[int, ...]
+    linear_proof: bytes
+    linear_vka: tuple[bytes, ...]
+    rule_proof: bytes
+    rule_vka: tuple[bytes, ...]
+
+    @property
+    def accept_bits(self) -> int:
+        """Bit i: slot i is accepted."""
+        return sum(1 << i for i, accepted in enumerate(self.accept) if accepted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarketEvent:
+    """One log of the market, decoded.
+
+    Attributes:
+        name: the event's name. args: its arguments by name.
+    """
+
+    name: str
+    task_id: int
+    args: dict[str, Any] = field(default_factory=dict)
+    block_number: int
+    log_index: int
+    tx_hash: str

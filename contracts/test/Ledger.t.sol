@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Ledger} from "../src/libraries/Ledger.sol";
+import {Task} from "../src/types/Task.sol";
+import {Test} from "./utils/Test.sol";
+
+contract LedgerTest is Test {
+    using Ledger for Task;
+
+    Task private _task;
+
+    function byScore(uint128 rewardWei, uint64[] calldata scores, uint256 count)
+        external
+        pure
+        returns (uint256[] memory)
+    {
+        return Ledger.byScore(rewardWei, scores, count);
+    }
+
+    function creditFromEscrow(address[] calldata accounts, uint256[] calldata shares) external {
+        _task.creditFromEscrow(accounts, shares);
+    }
+
+    function testFuzz_sharesAreFlooredAndNeverExceedTheReward(uint128 rewardWei, uint64[8] memory drawn) public view {
+        uint64[] memory scores = new uint64[](8);
+        uint256 sum;
+        for (uint256 i = 0; i < 8; ++i) {
+            scores[i] = drawn[i];
+            sum += drawn[i];
+        }
+        uint256[] memory shares = this.byScore(rewardWei, scores, 8);
+        uint256 total;
+        for (uint256 i = 0; i < 8; ++i) {
+            total += shares[i];
+            if (sum == 0) {
+                assertEq(shares[i], 0, "share of nothing");
+                continue;
+            }
+            // floor: share * sum <= reward * score < (share + 1) * sum
+            assertTrue(shares[i] * sum <= uint256(rewardWei) * scores[i], "share too large");
+            assertTrue((shares[i] + 1) * sum > uint256(rewardWei) * scores[i], "share too small");
+        }
+        assertTrue(total <= rewardWei, "more than the reward");
+        if (sum != 0) assertTrue(rewardWei - total < 8, "remainder of a share or more");
+    }
+
+    function test_noScoreNoPay() public view {
+        uint256[] memory shares = this.byScore(1000, new uint64[](3), 3);
+        assertEq(shares[0] + shares[1] + shares[2], 0, "paid");
+    }
+
+    function test_largestAmountsDoNotOverflow() public view {
+        uint64[] memory scores = new uint64[](32);
+        for (uint256 i = 0; i < 32; ++i) {
+            scores[i] = type(uint64).max;
+        }
+        uint256[] memory shares = this.byScore(type(uint128).max, scores, 32);
+        assertEq(shares[0], uint256(type(uint128).max) / 32, "share");
+    }
+
+    function testFuzz_equalPartsLeaveNothing(uint128 amountWei, uint256 count) public pure {
+        count = bound(count, 1, 32);
+        uint256[] memory shares = Ledger.equally(amountWei, count);
+        uint256 total;
+        for (uint256 i = 0; i < count; ++i) {
+            total += shares[i];
+            assertTrue(shares[0] - shares[i] <= 1, "unequal");
+        }
+        assertEq(total, amountWei, "total");
+    }
+
+    function test_cannotCreditMoreThanTheEscrow() public {
+        _task.escrowWei = 10;
+        address[] memory accounts = new address[](2);
+        (accounts[0], accounts[1]) = (address(1), address(2));
+        uint256[] memory shares = new uint256[](2);
+        (shares[0], shares[1]) = (6, 5);
+        vm.expectRevert(abi.encodeWithSignature("Panic(uint256)", 0x11));
+        this.creditFromEscrow(accounts, shares);
+    }
+
+    function test_onePersonInTwoRolesIsCreditedTwice() public {
+        _task.owner = address(1);
+        _task.config.aggregator = address(1);
+        _task.escrowWei = 10;
+        _task.bondWei = 5;
+        _task.refund();
+        assertEq(_task.accounts[address(1)].creditWei, 15, "credit");
+        assertEq(_task.creditsWei, 15, "credits");
+        assertEq(_task.take(address(1)), 15, "taken");
+        assertEq(_task.creditsWei, 0, "credits left");
+        assertEq(_task.take(address(1)), 0, "taken again");
+    }
+}

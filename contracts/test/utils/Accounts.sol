@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+import {IMarket} from "../../src/interfaces/IMarket.sol";
+import {TaskId} from "../../src/types/Task.sol";
+
+/// @notice A contract wallet that signs for whatever digest it was told.
+contract ContractWallet is IERC1271 {
+    bytes32 private _approved;
+
+    function approve(bytes32 digest) external {
+        _approved = digest;
+    }
+
+    function join(IMarket market, TaskId taskId) external {
+        market.joinTask(taskId);
+    }
+
+    function isValidSignature(bytes32 digest, bytes calldata) external view returns (bytes4) {
+        return digest == _approved ? IERC1271.isValidSignature.selector : bytes4(0);
+    }
+
+    receive() external payable {}
+}
+
+/// @notice Withdraws again while it is being paid.
+contract ReentrantPayee {
+    IMarket private immutable _market;
+    TaskId private _taskId;
+    bytes public answer;
+
+    constructor(IMarket market) {
+        _market = market;
+    }
+
+    function join(TaskId taskId) external {
+        _taskId = taskId;
+        _market.joinTask(taskId);
+    }
+
+    receive() external payable {
+        (, answer) = address(_market).call(abi.encodeCall(IMarket.withdraw, (_taskId, address(this))));
+    }
+}
+
+/// @notice Does not want native currency.
+contract RefusingPayee {
+    function join(IMarket market, TaskId taskId) external {
+        market.joinTask(taskId);
+    }
+}

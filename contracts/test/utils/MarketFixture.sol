@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Market} from "../../src/Market.sol";
+import {Point} from "../../src/types/Point.sol";
+import {Round, Settlement, Submission} from "../../src/types/Round.sol";
+import {TaskConfig, TaskId} from "../../src/types/Task.sol";
+import {Test} from "./Test.sol";
+import {AcceptingVerifier} from "./Verifiers.sol";
+
+/// @notice A market, its people, and the steps of a round. Trainer i has private key TRAINER_KEY + i.
+abstract contract MarketFixture is Test {
+    uint256 internal constant TRAINER_KEY = 0xA11CE;
+    uint256 internal constant EMPTY_SLOT_SCALAR = 7;
+    uint256 internal constant GENESIS_SCALAR = 11;
+    uint256 internal constant START = 1_800_000_000;
+    uint256 internal constant COMMIT_WINDOW = 100;
+    uint256 internal constant SETTLE_WINDOW = 200;
+    uint128 internal constant REWARD = 1000;
+    uint128 internal constant BOND = 1501;
+    uint32 internal constant ROUNDS = 3;
+
+    address internal constant OWNER = address(0x0123);
+    address internal constant AGGREGATOR = address(0xA66);
+    address internal constant ANYONE = address(0xBEEF);
+
+    Market internal market;
+    address internal verifier;
+    bytes internal genesisCid = hex"01551220";
+
+    function setUp() public virtual {
+        vm.warp(START);
+        market = new Market();
+        verifier = address(new AcceptingVerifier());
+        vm.deal(OWNER, 1e30);
+        vm.deal(AGGREGATOR, 1e30);
+    }
+
+    // ------------------------------------------------------------- building
+
+    function defaultConfig() internal view returns (TaskConfig memory config) {
+        config.aggregator = AGGREGATOR;
+        config.rewardPerRoundWei = REWARD;
+        config.bondWei = BOND;
+        config.rounds = ROUNDS;
+        config.quorum = 2;
+        config.slots = 4;
+        config.bits = 8;
+        config.dim = 650;
+        config.k = 16;
+        config.fractionalBits = 8;
+        config.commitWindowSeconds = uint32(COMMIT_WINDOW);
+        config.settleWindowSeconds = uint32(SETTLE_WINDOW);
+        config.verifier = verifier;
+        config.linearVka = keccak256(abi.encodePacked(linearVka()));
+        config.ruleVka = keccak256(abi.encodePacked(ruleVka()));
+        config.ruleParams = new uint256[](1);
+        config.ruleParams[0] = 2;
+        config.genesis = pointOf(GENESIS_SCALAR);
+        config.emptySlot = pointOf(EMPTY_SLOT_SCALAR);
+    }
+
+    function linearVka() internal pure returns (bytes32[] memory vka) {
+        vka = new bytes32[](2);
+        (vka[0], vka[1]) = (keccak256("linear 0"), keccak256("linear 1"));
+    }
+
+    function ruleVka() internal pure returns (bytes32[] memory vka) {
+        vka = new bytes32[](3);
+        (vka[0], vka[1], vka[2]) = (keccak256("rule 0"), keccak256("rule 1"), keccak256("rule 2"));
+    }
+
+    function trainer(uint256 i) internal pure returns (address) {
+        return vm.addr(TRAINER_KEY + i);
+    }
+
+    /// @notice Discrete logarithm of trainer i's commitment in a round.
+    function updateScalar(uint256 round, uint256 i) internal pure returns (uint256) {
+        return 1000 + 100 * round + i;
+    }
+
+    function submission(TaskId taskId, uint256 round, uint256 i) internal view returns (Submission memory result) {
+        result.trainer = trainer(i);
+        result.point = pointOf(updateScalar(round, i));
+        result.cid = abi.encodePacked("cid", uint8(round), uint8(i));
+        result.signature = signed(taskId, round, i, result.point, result.cid);
+    }
+
+    function signed(TaskId taskId, uint256 round, uint256 i, Point memory point, bytes memory cid)
+        internal
+        view
+        returns (bytes memory)
+    {
+        bytes32 digest = market.updateDigest(taskId, Round.wrap(uint32(round)), point, keccak256(cid));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(TRAINER_KEY + i, digest);
+        return abi.encodePacked(r, s, v);
+    }
+
+    function submissions(TaskId taskId, uint256 round, uint256 count)
+        internal
+        view
+        returns (Submission[] memory result)
+    {
+        result = new Submission[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            result[i] = submission(taskId, round, i);
+        }
+    }
+
+    /// @notice A settlement of what `submissions` committed: nobody accepted, all scores 0.
+    function settlement(uint256 round, uint256 count, uint256 slots) internal view returns (Settlement memory result) {
+        result.trainers = new address[](count);
+        result.points = new Point[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            result.trainers[i] = trainer(i);
+            result.points[i] = pointOf(updateScalar(round, i));
+        }
+        result.gram = new int64[](slots * (slots + 1) / 2);
+        result.scores = new uint64[](slots);
+        result.linearProof = abi.encodePacked(slotPoints(result.points, slots), "rest of the linear proof");
+        result.linearVka = linearVka();
+        result.ruleProof = "rule proof";
+        result.ruleVka = ruleVka();
+    }
+
+    /// @notice The head of a linear proof: registered points, then the empty slot's.
+    function slotPoints(Point[] memory points, uint256 slots) internal view returns (bytes memory head) {
+        for (uint256 i = 0; i < slots; ++i) {
+            Point memory point = i < points.length ? points[i] : pointOf(EMPTY_SLOT_SCALAR);
+            head = abi.encodePacked(head, point.x, point.y);
+        }
+    }
+
+    function acceptFirst(Settlement memory given, uint256 count, uint64 score) internal pure {
+        given.acceptBits = (1 << count) - 1;
+        for (uint256 i = 0; i < count; ++i) {
+            given.scores[i] = score;
+        }
+    }
+
+    // ---------------------------------------------------------------- steps
+
+    function create(TaskConfig memory config) internal returns (TaskId) {
+        vm.prank(OWNER);
+        return market.createTask{value: uint256(config.rewardPerRoundWei) * config.rounds}(config, genesisCid, "rule");
+    }
+
+    function open(TaskConfig memory config, uint256 trainers) internal returns (TaskId taskId) {
+        taskId = create(config);
+        vm.prank(AGGREGATOR);
+        market.postBond{value: config.bondWei}(taskId);
+        for (uint256 i = 0; i < trainers; ++i) {
+            vm.prank(trainer(i));
+            market.joinTask(taskId);
+        }
+    }
+
+    function commit(TaskId taskId, uint256 round, uint256 count) internal {
+        Submission[] memory list = submissions(taskId, round, count);
+        vm.prank(AGGREGATOR);
+        market.commitRound(taskId, Round.wrap(uint32(round)), list);
+    }
+
+    function committed(uint256 count) internal returns (TaskId taskId) {
+        taskId = open(defaultConfig(), count);
+        commit(taskId, 0, count);
+    }
+
+    function settle(TaskId taskId, uint256 round, Settlement memory given) internal {
+        vm.prank(ANYONE);
+        market.settleRound(taskId, Round.wrap(uint32(round)), given);
+    }
+
+    function credit(TaskId taskId, address account) internal view returns (uint256 amountWei) {
+        (amountWei,) = market.creditOf(taskId, account);
+    }
+}

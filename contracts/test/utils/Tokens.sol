@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+
+/// @notice A well-behaved token.
+contract PlainToken is ERC20 {
+    constructor() ERC20("Plain", "P") {}
+
+    function mint(address account, uint256 amount) external {
+        _mint(account, amount);
+    }
+}
+
+/// @notice Keeps one unit of every transfer.
+contract FeeToken is PlainToken {
+    function _update(address from, address to, uint256 amount) internal override {
+        super._update(from, to, amount);
+        if (from != address(0) && to != address(0)) super._update(to, address(0), 1);
+    }
+}
+
+/// @notice Transfers, but returns nothing, like some old tokens.
+contract SilentToken {
+    mapping(address account => uint256) public balanceOf;
+
+    function mint(address account, uint256 amount) external {
+        balanceOf[account] += amount;
+    }
+
+    function approve(address, uint256) external {}
+
+    function transfer(address to, uint256 amount) external {
+        _move(msg.sender, to, amount);
+    }
+
+    function transferFrom(address from, address to, uint256 amount) external {
+        _move(from, to, amount);
+    }
+
+    function _move(address from, address to, uint256 amount) private {
+        balanceOf[from] -= amount;
+        balanceOf[to] += amount;
+    }
+}
+
+/// @notice Says false instead of transferring.
+contract RefusingToken is PlainToken {
+    function transferFrom(address, address, uint256) public pure override returns (bool) {
+        return false;
+    }
+}
+
+/// @notice Calls back whenever it moves.
+contract CallbackToken is PlainToken {
+    address private _target;
+    bytes private _call;
+    bool public entered;
+    bytes public answer;
+
+    function setCallback(address target, bytes calldata call) external {
+        (_target, _call) = (target, call);
+    }
+
+    function _update(address from, address to, uint256 amount) internal override {
+        super._update(from, to, amount);
+        if (_target != address(0)) (entered, answer) = _target.call(_call);
+    }
+}

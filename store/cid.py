@@ -1,0 +1,123 @@
+"""CIDv1 of a file, identical to `ipfs add --cid-version 1 --raw-leaves`.
+
+The bytes are cut into chunks of 256 KiB, each a raw leaf. One leaf is its own root; more are gathered, 174 at a time, under
+UnixFS nodes until one is left (a balanced tree: all leaves at one depth).
+
+Formats: https://specs.ipfs.tech/unixfs/ and https://ipld.io/specs/codecs/dag-pb/spec/
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from multiformats import CID, multihash, varint
+
+from store.errors import InvalidCid
+
+CHUNK_BYTES = 256 * 1024
+MAX_LINKS = 174
+CID_BYTES = 36  # version, codec, hash function and digest length take one byte each, the digest 32
+
+_UNIXFS_FILE = 2
+_CODECS = ("raw", "dag-pb")
+
+
+class _Node(NamedTuple):
+    cid: bytes
+    content_bytes: int  # of the file below this node
+    tree_bytes: int  # of all blocks below and including this node
+
+
+class CidBuilder:
+    """The CID of bytes that arrive in pieces. Holds one chunk and 36 bytes a chunk, not the file."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+        self._leaves: list[_Node] = []
+
+    def update(self, data: bytes) -> None:
+        """Takes the next bytes, any number of them."""
+        self._pending += data
+        while len(self._pending) > CHUNK_BYTES:
+            self._leaves.append(_leaf(bytes(self._pending[:CHUNK_BYTES])))
+            del self._pending[:CHUNK_BYTES]
+
+    def finish(self) -> bytes:
+        """The binary CID of everything taken so far."""
+        nodes = [*self._leaves]
+        if self._pending or not nodes:
+            nodes.append(_leaf(bytes(self._pending)))
+        while len(nodes) > 1:
+            nodes = [_parent(nodes[i : i + MAX_LINKS]) for i in range(0, len(nodes), MAX_LINKS)]
+        return nodes[0].cid
+
+
+def cid_of(data: bytes) -> bytes:
+    """The binary CIDv1 of a file with these bytes."""
+    builder = CidBuilder()
+    view = memoryview(data)
+    for start in range(0, len(view), CHUNK_BYTES):
+        builder.update(bytes(view[start : start + CHUNK_BYTES]))
+    return builder.finish()
+
+
+def to_text(cid: bytes) -> str:
+    """The CID as text: base32, starting with 'b'.
+
+    Raises:
+        InvalidCid: the bytes are no CID that this module makes.
+    """
+    try:
+        decoded = CID.decode(cid)
+        well_formed = len(cid) == CID_BYTES and decoded.version == 1 and decoded.hashfun.name == "sha2-256"
+        if not well_formed or decoded.codec.name not in _CODECS:
+            raise ValueError("another version, codec or hash function")
+        return str(decoded.set(base="base32"))
+    except (ValueError, KeyError) as error:
+        raise InvalidCid(f"cid: got {cid[:64].hex()}, but it must be a CIDv1 of SHA-256 ({error})") from None
+
+
+def from_text(text: str) -> bytes:
+    """The inverse of `to_text`."""
+    try:
+        cid = bytes(CID.decode(text))
+    except (ValueError, KeyError) as error:
+        raise InvalidCid(f"cid: got {text[:128]!r}, but it must be a CIDv1 in base32 ({error})") from None
+    if to_text(cid) != text:
+        raise InvalidCid(f"cid: got {text[:128]!r}, but it must be in base32")
+    return cid
+
+
+def _cid(codec: str, block: bytes) -> bytes:
+    digest = multihash.wrap(hashlib.sha256(block).digest(), "sha2-256")
+    return bytes(CID("base32", 1, codec, digest))
+
+
+def _leaf(block: bytes) -> _Node:
+    return _Node(_cid("raw", block), len(block), len(block))
+
+
+def _parent(children: list[_Node]) -> _Node:
+    content_bytes = sum(child.content_bytes for child in children)
+    block = _dag_pb(children, _unixfs_file(content_bytes, (child.content_bytes for child in children)))
+    return _Node(_cid("dag-pb", block), content_bytes, len(block) + sum(child.tree_bytes for child in children))
+
+
+def _unixfs_file(content_bytes: int, block_sizes: Iterable[int]) -> bytes:
+    """UnixFS `Data`: 1 type, 3 filesize, 4 blocksizes."""
+    sizes = b"".join(_integer(4, size) for size in block_sizes)
+    return _integer(1, _UNIXFS_FILE) + _integer(3, content_bytes) + sizes
+
+
+def _dag_pb(children: list[_Node], data: bytes) -> bytes:
+    """`PBNode`. Its canonical form has the links (field 2) before the data (field 1), which no protobuf library writes."""
+    links = (_bytes(1, c.cid) + _bytes(2, b"") + _integer(3, c.tree_bytes) for c in children)
+    return b"".join(_bytes(2, link) for link in links) + _bytes(1, data)
+
+
+def _integer(field: int, value: int) -> bytes:
+    return varint.encode(field << 3) + varint.encode(value)
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return varint.encode(field << 3 | 2) + varint.encode(len(value)) + value

@@ -1,0 +1,159 @@
+"""A market on a chain with a round committed and proven: where attacks start from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from circuits.__main__ import DEMO_STATEMENT
+from circuits.bn254 import G1Point
+from circuits.commitment import Column, commit, draw_salts, empty_column
+from circuits.linear.gram import gram, upper_triangle
+from circuits.model import genesis
+from circuits.proof import Proof
+from circuits.prover import Prover
+from circuits.statement import Statement
+from contracts.bindings import (
+    Chain,
+    Market,
+    Settlement,
+    Submission,
+    TaskConfig,
+    UpdateCommitment,
+    cid_digest,
+    deploy,
+    register_vka,
+)
+from contracts.bindings.devchain import LocalChain
+from contracts.bindings.eip712 import sign_update
+from store.cid import cid_of
+
+REWARD_PER_ROUND_WEI = 10**18
+TRAINERS = 7  # of 8 slots, so that an empty slot is part of every proof
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """A committed round of `task_id`, and an honest settlement of it."""
+
+    task_id: int
+    number: int
+    columns: list[Column]
+    points: list[G1Point]
+    settlement: Settlement
+    linear: Proof
+    rule: Proof
+
+
+class Scene:
+    """Owner, aggregator and trainers on one chain; rounds of random updates on demand."""
+
+    def __init__(self, local: LocalChain, prover: Prover, statement: Statement = DEMO_STATEMENT) -> None:
+        self.prover, self.statement = prover, statement
+        self.chain = Chain(local.rpc_url)
+        accounts: list[LocalAccount] = [Account.from_key(key) for key in local.private_keys]
+        self.owner, self.aggregator, self.outsider, *rest = accounts
+        self.trainers = rest[:TRAINERS]
+        self.deployment = deploy(self.chain, self.owner)
+        self.market = Market(self.chain, self.deployment.market)
+        self.srs = prover.srs(statement.logrows)
+        self.linear_keys = prover.keys(statement.linear_circuit)
+        self.rule_keys = prover.keys(statement.rule_circuit)
+        for keys in (self.linear_keys, self.rule_keys):
+            register_vka(self.chain, self.aggregator, self.deployment.verifier, keys.vka_words)
+
+    def open_task(self, *, rounds: int = 2, **changes: object) -> int:
+        """A task with every trainer joined and the bond posted; `changes` replace fields of its config."""
+        start = genesis(np.zeros(self.statement.dim), self.statement.fmt, self.statement.slots)
+        fields: dict[str, object] = {
+            "aggregator": self.aggregator.address,
+            "reward_per_round_wei": REWARD_PER_ROUND_WEI,
+            "bond_wei": REWARD_PER_ROUND_WEI,
+            "rounds": rounds,
+            "quorum": TRAINERS,
+            "slots": self.statement.slots,
+            "dim": self.statement.dim,
+            "bits": self.statement.fmt.bits,
+            "k": self.statement.logrows,
+            "fractional_bits": self.statement.fmt.fraction_bits,
+            "commit_window_seconds": 3600,
+            "settle_window_seconds": 3600,
+            "verifier": self.deployment.verifier,
+            "linear_vka": self.linear_keys.vka_digest,
+            "rule_vka": self.rule_keys.vka_digest,
+            "rule_params": self.statement.rule_param_list,
+            "genesis": commit(start, self.srs),
+            "empty_slot": commit(empty_column(self.statement.dim), self.srs),
+            "genesis_cid": cid_of(b"genesis"),
+        }
+        task_id = self.market.create_task(self.owner, TaskConfig(**(fields | changes)))  # type: ignore[arg-type]
+        for trainer in self.trainers:
+            self.market.join(trainer, task_id)
+        self.market.post_bond(self.aggregator, task_id)
+        return task_id
+
+    def draw_columns(self, seed: int) -> list[Column]:
+        """One random update a trainer."""
+        rng, fmt = np.random.default_rng(seed), self.statement.fmt
+        size = (len(self.trainers), self.statement.dim)
+        return [Column(values=row, salts=draw_salts(fmt)) for row in rng.integers(fmt.lowest, fmt.highest + 1, size)]
+
+    def submission(self, task_id: int, number: int, trainer: LocalAccount, point: G1Point) -> Submission:
+        """A trainer's signed word for its point."""
+        cid = cid_of(point.to_bytes())
+        message = UpdateCommitment(
+            task_id=task_id, round=number, point_x=point.x, point_y=point.y, cid_digest=cid_digest(cid)
+        )
+        signature = sign_update(trainer, self.market.domain, message)
+        return Submission(trainer=trainer.address, point=point, cid=cid, signature=signature)
+
+    def commit_round(self, task_id: int, number: int, points: Sequence[G1Point]) -> None:
+        """Fixes the round's updates on chain."""
+        rows = [self.submission(task_id, number, t, p) for t, p in zip(self.trainers, points, strict=True)]
+        self.market.commit_round(self.aggregator, task_id, number, rows)
+
+    def prove(self, task_id: int, number: int, columns: list[Column], points: list[G1Point]) -> Round:
+        """Both proofs, and the settlement that they support."""
+        statement, n = self.statement, len(columns)
+        filled = columns + [empty_column(statement.dim)] * (statement.slots - n)
+        matrix = gram(filled)
+        linear = self.prover.prove(statement.linear_circuit, [c.rows for c in filled])
+        rule_inputs = [upper_triangle(matrix), statement.active_bits(n), list(statement.rule_param_list)]
+        rule = self.prover.prove(statement.rule_circuit, rule_inputs)
+        accept, score = statement.rule.reference(matrix, statement.active_bits(n), **statement.rule_params)
+        settlement = Settlement(
+            trainers=tuple(t.address for t in self.trainers),
+            points=tuple(points),
+            gram=tuple(upper_triangle(matrix)),
+            accept=tuple(map(bool, accept)),
+            scores=tuple(score),
+            linear_proof=linear.data,
+            linear_vka=self.linear_keys.vka_words,
+            rule_proof=rule.data,
+            rule_vka=self.rule_keys.vka_words,
+        )
+        return Round(
+            task_id=task_id,
+            number=number,
+            columns=columns,
+            points=points,
+            settlement=settlement,
+            linear=linear,
+            rule=rule,
+        )
+
+    def committed_round(self, task_id: int, number: int, seed: int) -> Round:
+        """A round of random updates, committed on chain and proven."""
+        columns = self.draw_columns(seed)
+        points = [commit(c, self.srs) for c in columns]
+        self.commit_round(task_id, number, points)
+        return self.prove(task_id, number, columns, points)
+
+    def try_settle(self, task_id: int, number: int, settlement: Settlement) -> None:
+        """What `settle_round` would do, without doing it: raises as it would."""
+        from contracts.bindings.market import _settlement_tuple
+
+        fn = self.market._fn.settleRound(task_id, number, _settlement_tuple(settlement))
+        self.chain.read(fn, sender=self.outsider.address)
