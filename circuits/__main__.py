@@ -3,12 +3,8 @@
 import argparse
 from pathlib import Path
 
-from circuits.fixedpoint import FixedPoint
 from circuits.prover import Prover
-from circuits.statement import Statement
-
-# The demo's task; also what the tests use, so that they share its keys.
-DEMO_STATEMENT = Statement(slots=8, dim=650, fmt=FixedPoint(bits=8, fraction_bits=7))
+from circuits.statement import DEMO_STATEMENT
 
 
 def main() -> None:

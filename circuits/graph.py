@@ -15,9 +15,7 @@ def export(module: torch.nn.Module, lengths: Sequence[int], names: Sequence[str]
     example = tuple(torch.ones(length, dtype=DTYPE) for length in lengths)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter advertises its successor, which the prover cannot load
-        torch.onnx.export(
-            module.eval(), example, str(path), opset_version=OPSET, dynamo=False, input_names=list(names)
-        )
+        torch.onnx.export(module.eval(), example, str(path), opset_version=OPSET, dynamo=False, input_names=list(names))
 
 
 def pair_index(slots: int) -> torch.Tensor:

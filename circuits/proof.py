@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic_core import from_json
+
 from circuits.bn254 import SCALAR_MODULUS, G1Point
 from circuits.errors import FieldError
 
@@ -50,9 +52,9 @@ class Proof:
         if len(text) > _MAX_JSON_BYTES:
             raise FieldError("proof", f"{len(text)} characters", f"at most {_MAX_JSON_BYTES} are read")
         try:
-            raw = json.loads(text)
+            raw = from_json(text)  # unlike the standard library's parser it bounds its own depth
             return cls(data=bytes.fromhex(raw["proof"]), instances=_signed(raw["instances"]))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise FieldError("proof", "malformed JSON", f"it must hold `proof` and `instances` ({error})") from error
 
 

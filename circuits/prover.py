@@ -8,9 +8,8 @@ import asyncio
 import hashlib
 import importlib.metadata
 import json
-import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -59,7 +58,7 @@ class CircuitKeys:
 
 
 class Prover:
-    """Makes keys and proofs, one at a time, in a worker process of its own. Calls block; a crash is an error, not the end.
+    """Makes keys and proofs, one at a time, in a worker process. Calls block; a crash is an error, not the end.
 
     Args:
         srs_directory: holds the kzg{k}.srs files.
@@ -105,7 +104,9 @@ class Prover:
 
     def witness(self, circuit: Circuit, inputs: Sequence[Sequence[int]]) -> tuple[int, ...]:
         """The circuit's outputs on these inputs, without a proof."""
-        return self._worker.call(_witness, circuit, self.keys(circuit), self._srs_path(circuit), _checked(circuit, inputs))
+        return self._worker.call(
+            _witness, circuit, self.keys(circuit), self._srs_path(circuit), _checked(circuit, inputs)
+        )
 
     def satisfies(self, circuit: Circuit, inputs: Sequence[Sequence[int]]) -> bool:
         """Whether these inputs meet every constraint of the circuit, checked gate by gate without a proof."""
@@ -120,7 +121,9 @@ class Prover:
             FieldError: inputs of other lengths than the circuit's.
             ProverError: an input is outside what the circuit allows, or the library failed.
         """
-        return self._worker.call(_prove, circuit, self.keys(circuit), self._srs_path(circuit), _checked(circuit, inputs))
+        return self._worker.call(
+            _prove, circuit, self.keys(circuit), self._srs_path(circuit), _checked(circuit, inputs)
+        )
 
     def verify(self, circuit: Circuit, proof: Proof) -> None:
         """InvalidProof unless `proof` verifies under keys that are derived here from the circuit and the string."""
@@ -156,7 +159,7 @@ def _generate_srs(path: Path, k: int) -> None:
         fresh = Path(scratch) / path.name
         _library().gen_srs(str(fresh), k)
         Srs(fresh)
-        os.replace(fresh, path)
+        fresh.replace(path)
 
 
 def _run_args(circuit: Circuit) -> Any:
@@ -224,7 +227,11 @@ def _gen_witness(keys: CircuitKeys, srs_path: Path, inputs: list[list[int]], scr
     (scratch / "input.json").write_text(json.dumps({"input_data": [[_json(x) for x in v] for v in inputs]}))
     at = keys.directory
     witness: dict[str, Any] = _library().gen_witness(
-        str(scratch / "input.json"), str(at / "circuit.ezkl"), str(scratch / "witness.json"), str(at / "vk"), str(srs_path)
+        str(scratch / "input.json"),
+        str(at / "circuit.ezkl"),
+        str(scratch / "witness.json"),
+        str(at / "vk"),
+        str(srs_path),
     )
     return witness
 
@@ -258,7 +265,11 @@ def _prove(circuit: Circuit, keys: CircuitKeys, srs_path: Path, inputs: list[lis
         scratch = Path(name)
         _gen_witness(keys, srs_path, inputs, scratch)
         _library().prove(
-            str(scratch / "witness.json"), str(at / "circuit.ezkl"), str(at / "pk"), str(scratch / "proof.json"), str(srs_path)
+            str(scratch / "witness.json"),
+            str(at / "circuit.ezkl"),
+            str(at / "pk"),
+            str(scratch / "proof.json"),
+            str(srs_path),
         )
         raw = json.loads((scratch / "proof.json").read_text())
     instances = tuple(_scalar(x) for x in raw["instances"][0])

@@ -60,3 +60,7 @@ class Statement:
         if not 0 <= trainers <= self.slots:
             raise FieldError("trainers", trainers, f"there are {self.slots} slots")
         return [1] * trainers + [0] * (self.slots - trainers)
+
+
+DEMO_STATEMENT = Statement(slots=8, dim=650, fmt=FixedPoint(bits=8, fraction_bits=7))
+"""Softmax regression on 8x8 digits with eight trainers: the demo's task, whose keys `make setup` prepares."""

@@ -1,7 +1,7 @@
 """CIDv1 of a file, identical to `ipfs add --cid-version 1 --raw-leaves`.
 
-The bytes are cut into chunks of 256 KiB, each a raw leaf. One leaf is its own root; more are gathered, 174 at a time, under
-UnixFS nodes until one is left (a balanced tree: all leaves at one depth).
+The bytes are cut into chunks of 256 KiB, each a raw leaf. One leaf is its own root; more are gathered, 174 at a time,
+under UnixFS nodes until one is left (a balanced tree: all leaves at one depth).
 
 Formats: https://specs.ipfs.tech/unixfs/ and https://ipld.io/specs/codecs/dag-pb/spec/
 """
@@ -110,7 +110,7 @@ def _unixfs_file(content_bytes: int, block_sizes: Iterable[int]) -> bytes:
 
 
 def _dag_pb(children: list[_Node], data: bytes) -> bytes:
-    """`PBNode`. Its canonical form has the links (field 2) before the data (field 1), which no protobuf library writes."""
+    """`PBNode`. Its canonical form has links (field 2) before data (field 1), which no protobuf library writes."""
     links = (_bytes(1, c.cid) + _bytes(2, b"") + _integer(3, c.tree_bytes) for c in children)
     return b"".join(_bytes(2, link) for link in links) + _bytes(1, data)
 

@@ -139,7 +139,7 @@ class Draft:
             self._file.flush()
             os.fsync(self._file.fileno())
             target.parent.mkdir(exist_ok=True)
-            os.replace(self._path, target)
+            self._path.replace(target)
             _sync_directory(target.parent)
             _sync_directory(target.parent.parent)
         return cid

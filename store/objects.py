@@ -17,7 +17,7 @@ _LENGTH_BYTES = 8
 _ALIGNMENT_BYTES = 8
 _MAX_MODEL_HEADER_BYTES = 1024
 _MAX_TAIL = (1 << 63) - 1
-_DTYPES = {"I8": np.dtype("<i1"), "I16": np.dtype("<i2"), "I64": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[np.signedinteger]] = {"I8": np.dtype("<i1"), "I16": np.dtype("<i2"), "I64": np.dtype("<i8")}
 
 
 def update_dtype(fmt: FixedPoint) -> str:

@@ -7,14 +7,13 @@ import numpy as np
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from circuits.__main__ import DEMO_STATEMENT
 from circuits.bn254 import G1Point
 from circuits.commitment import Column, commit, draw_salts, empty_column
 from circuits.linear.gram import gram, upper_triangle
 from circuits.model import genesis
 from circuits.proof import Proof
 from circuits.prover import Prover
-from circuits.statement import Statement
+from circuits.statement import DEMO_STATEMENT, Statement
 from contracts.bindings import (
     Chain,
     Market,
@@ -29,6 +28,7 @@ from contracts.bindings import (
 from contracts.bindings.devchain import LocalChain
 from contracts.bindings.eip712 import sign_update
 from store.cid import cid_of
+from store.objects import encode_model
 
 REWARD_PER_ROUND_WEI = 10**18
 TRAINERS = 7  # of 8 slots, so that an empty slot is part of every proof
@@ -66,7 +66,7 @@ class Scene:
 
     def open_task(self, *, rounds: int = 2, **changes: object) -> int:
         """A task with every trainer joined and the bond posted; `changes` replace fields of its config."""
-        start = genesis(np.zeros(self.statement.dim), self.statement.fmt, self.statement.slots)
+        start = self.genesis()
         fields: dict[str, object] = {
             "aggregator": self.aggregator.address,
             "reward_per_round_wei": REWARD_PER_ROUND_WEI,
@@ -86,13 +86,18 @@ class Scene:
             "rule_params": self.statement.rule_param_list,
             "genesis": commit(start, self.srs),
             "empty_slot": commit(empty_column(self.statement.dim), self.srs),
-            "genesis_cid": cid_of(b"genesis"),
+            "genesis_cid": cid_of(encode_model(start)),
+            "rule_name": self.statement.rule.name,
         }
         task_id = self.market.create_task(self.owner, TaskConfig(**(fields | changes)))  # type: ignore[arg-type]
         for trainer in self.trainers:
             self.market.join(trainer, task_id)
         self.market.post_bond(self.aggregator, task_id)
         return task_id
+
+    def genesis(self) -> Column:
+        """The model before the first round: zeros."""
+        return genesis(np.zeros(self.statement.dim), self.statement.fmt, self.statement.slots)
 
     def draw_columns(self, seed: int) -> list[Column]:
         """One random update a trainer."""

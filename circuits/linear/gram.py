@@ -102,9 +102,7 @@ class GramCircuit(Circuit):
 
     @property
     def settings(self) -> Settings:
-        return Settings(
-            logrows=self.logrows, inputs="committed", lookup_range=(self.fmt.lowest, self.fmt.highest)
-        )
+        return Settings(logrows=self.logrows, inputs="committed", lookup_range=(self.fmt.lowest, self.fmt.highest))
 
     @property
     def input_lengths(self) -> tuple[int, ...]:

@@ -116,7 +116,9 @@ class Rule:
         for part in (self.outlier, self.contribution):
             largest = part.largest_compared(slots=slots, dim=dim, fmt=fmt)
             if largest >= SENTINEL:
-                raise FieldError("dim", dim, f"{part.name} would compare values up to {largest}, over 2^{SENTINEL_BITS}")
+                raise FieldError(
+                    "dim", dim, f"{part.name} would compare values up to {largest}, over 2^{SENTINEL_BITS}"
+                )
 
 
 class _RuleGraph(torch.nn.Module):

@@ -14,8 +14,9 @@ from circuits.rules.base import SENTINEL, Gram, OutlierRule
 
 
 class MultiKrum(OutlierRule):
-    """s_i = sum of the n - f - 2 smallest D[i][j] over the other active j; accept i iff s_i is among the n - f smallest.
+    """Accepts i iff its score s_i is among the n - f smallest.
 
+    s_i = sum of the n - f - 2 smallest D[i][j] over the other active j;
     D[i][j] = G[i][i] + G[j][j] - 2 G[i][j]. Ties at the threshold are accepted. Needs n >= 2 f + 3.
     """
 

@@ -93,7 +93,10 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
     // ---------------------------------------------------------------- rounds
 
     /// @inheritdoc IMarket
-    function commitRound(TaskId taskId, Round round, Submission[] calldata submissions) external nonReentrant {
+    function commitRound(TaskId taskId, Round round, Submission[] calldata submissions)
+        external
+        nonReentrant
+    {
         Task storage task = _inState(taskId, TaskState.Open);
         _onlyAggregator(task);
         RoundRecord storage record = _currentRound(task, round, RoundState.Collecting);
@@ -114,6 +117,8 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         }
         record.updates = Commitments.updatesHash(trainers, points);
         record.state = RoundState.Committed;
+        // Safe: at most 32 slots.
+        // forge-lint: disable-next-line(unsafe-typecast)
         record.trainerCount = uint8(count);
         record.committedAt = uint40(block.timestamp);
         task.phaseStartedAt = uint40(block.timestamp);
@@ -228,7 +233,11 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IMarket
-    function creditOf(TaskId taskId, address account) external view returns (uint256 amountWei, bool claimable) {
+    function creditOf(TaskId taskId, address account)
+        external
+        view
+        returns (uint256 amountWei, bool claimable)
+    {
         Task storage task = _task(taskId);
         return (task.accounts[account].creditWei, _claimable(task));
     }

@@ -22,7 +22,10 @@ contract LedgerTest is Test {
         _task.creditFromEscrow(accounts, shares);
     }
 
-    function testFuzz_sharesAreFlooredAndNeverExceedTheReward(uint128 rewardWei, uint64[8] memory drawn) public view {
+    function testFuzz_sharesAreFlooredAndNeverExceedTheReward(uint128 rewardWei, uint64[8] memory drawn)
+        public
+        view
+    {
         uint64[] memory scores = new uint64[](8);
         uint256 sum;
         for (uint256 i = 0; i < 8; ++i) {

@@ -2,13 +2,12 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 
 from circuits.bn254 import G1Point, scale
 from circuits.commitment import check_opening
 from circuits.linear.gram import GramCircuit
-from circuits.model import fold, genesis
+from circuits.model import fold
 from contracts.bindings import RoundState, Settlement, TransactionReverted, register_vka
 from tests.scene import REWARD_PER_ROUND_WEI, TRAINERS, Round, Scene
 
@@ -207,10 +206,8 @@ class TestReplay:
         assert view.paid_wei == tuple(REWARD_PER_ROUND_WEI * x // total for x in s.scores[:TRAINERS])
         task = scene.market.task(settled.task_id)
         assert task.credits_wei + task.escrow_wei == 2 * REWARD_PER_ROUND_WEI
-        statement = scene.statement
-        start = genesis(np.zeros(statement.dim), statement.fmt, statement.slots)
         accepted = [c for c, a in zip(settled.columns, s.accept, strict=False) if a]
-        after = fold(start, accepted, statement.slots)
+        after = fold(scene.genesis(), accepted, scene.statement.slots)
         check_opening(after, G1Point(*task.model), scene.srs)
 
     def test_the_same_round_again(self, scene: Scene, settled: Round) -> None:

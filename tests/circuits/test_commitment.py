@@ -99,7 +99,7 @@ def test_equals_the_provers_own_commitment(srs: Srs, prover) -> None:
     import subprocess
     import sys
 
-    from circuits.__main__ import DEMO_STATEMENT
+    from circuits.statement import DEMO_STATEMENT
 
     keys = prover.keys(DEMO_STATEMENT.linear_circuit)
     col = column(list(range(-100, 100)))

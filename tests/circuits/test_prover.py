@@ -11,7 +11,6 @@ import torch
 
 from circuits import graph
 from circuits import prover as prover_module
-from circuits.__main__ import DEMO_STATEMENT
 from circuits.circuit import Circuit, Settings
 from circuits.commitment import Column, commit, draw_salts, empty_column
 from circuits.errors import FieldError, InvalidProof, ProverCrashed, ProverError, UnsoundCircuit
@@ -21,6 +20,7 @@ from circuits.proof import Proof
 from circuits.prover import Prover
 from circuits.rules.base import _RuleGraph
 from circuits.srs import Srs
+from circuits.statement import DEMO_STATEMENT
 
 pytestmark = pytest.mark.slow
 

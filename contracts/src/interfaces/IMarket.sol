@@ -46,7 +46,12 @@ interface IMarket {
     /// @notice A round's proofs were accepted. `scores` has one entry a slot, `paidWei` one a trainer; `model` is
     /// the new commitment.
     event RoundSettled(
-        TaskId indexed taskId, Round indexed round, uint256 acceptBits, uint64[] scores, uint256[] paidWei, Point model
+        TaskId indexed taskId,
+        Round indexed round,
+        uint256 acceptBits,
+        uint64[] scores,
+        uint256[] paidWei,
+        Point model
     );
 
     /// @notice The aggregator said where the model after `round` can be fetched.
@@ -176,7 +181,8 @@ interface IMarket {
     /// does not divide); one that was not committed costs nothing, since no work is proven to exist.
     /// @param trainers As committed; empty if the round was not committed.
     /// @param points As committed; empty if the round was not committed.
-    function expireRound(TaskId taskId, Round round, address[] calldata trainers, Point[] calldata points) external;
+    function expireRound(TaskId taskId, Round round, address[] calldata trainers, Point[] calldata points)
+        external;
 
     /// @notice The owner takes back a task whose bond was never posted. All other tasks close by themselves: with
     /// the last settled round, or when a round expires.
@@ -200,7 +206,10 @@ interface IMarket {
     function roundOf(TaskId taskId, Round round) external view returns (RoundView memory);
 
     /// @notice What a task owes an account, and whether it can be withdrawn now.
-    function creditOf(TaskId taskId, address account) external view returns (uint256 amountWei, bool claimable);
+    function creditOf(TaskId taskId, address account)
+        external
+        view
+        returns (uint256 amountWei, bool claimable);
 
     /// @notice Whether an account has joined a task.
     function hasJoined(TaskId taskId, address account) external view returns (bool);

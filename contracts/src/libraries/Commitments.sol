@@ -9,8 +9,9 @@ import {Task, TaskId} from "../types/Task.sol";
 
 /// @title Updates: what is signed, what is stored, what may not come twice
 library Commitments {
-    bytes32 internal constant UPDATE_TYPEHASH =
-        keccak256("UpdateCommitment(uint256 taskId,uint256 round,uint256 pointX,uint256 pointY,bytes32 cidDigest)");
+    bytes32 internal constant UPDATE_TYPEHASH = keccak256(
+        "UpdateCommitment(uint256 taskId,uint256 round,uint256 pointX,uint256 pointY,bytes32 cidDigest)"
+    );
 
     /// @notice EIP-712 struct hash of one update.
     function structHash(TaskId taskId, Round round, Point calldata point, bytes32 cidDigest)
@@ -19,7 +20,9 @@ library Commitments {
         returns (bytes32)
     {
         return keccak256(
-            abi.encode(UPDATE_TYPEHASH, TaskId.unwrap(taskId), Round.unwrap(round), point.x, point.y, cidDigest)
+            abi.encode(
+                UPDATE_TYPEHASH, TaskId.unwrap(taskId), Round.unwrap(round), point.x, point.y, cidDigest
+            )
         );
     }
 
@@ -29,7 +32,10 @@ library Commitments {
     }
 
     /// @notice Reverts with UpdatesMismatch unless these are the updates that a round committed to.
-    function requireUpdates(bytes32 committed, address[] calldata trainers, Point[] calldata points) internal pure {
+    function requireUpdates(bytes32 committed, address[] calldata trainers, Point[] calldata points)
+        internal
+        pure
+    {
         bytes32 given = updatesHash(trainers, points);
         if (given != committed) revert IMarket.UpdatesMismatch(committed, given);
     }

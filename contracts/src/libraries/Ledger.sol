@@ -36,12 +36,16 @@ library Ledger {
     }
 
     /// @notice Moves shares of the escrow to accounts.
-    function creditFromEscrow(Task storage task, address[] calldata accounts, uint256[] memory shares) internal {
+    function creditFromEscrow(Task storage task, address[] calldata accounts, uint256[] memory shares)
+        internal
+    {
         task.escrowWei -= _credit(task, accounts, shares);
     }
 
     /// @notice Moves shares of the bond to accounts.
-    function creditFromBond(Task storage task, address[] calldata accounts, uint256[] memory shares) internal {
+    function creditFromBond(Task storage task, address[] calldata accounts, uint256[] memory shares)
+        internal
+    {
         task.bondWei -= _credit(task, accounts, shares);
     }
 

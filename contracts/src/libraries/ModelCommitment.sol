@@ -13,6 +13,7 @@ library ModelCommitment {
         for (uint256 i = 2; i <= slots; ++i) {
             lcm = lcm / _gcd(lcm, i) * i;
         }
+        // forge-lint: disable-next-line(unsafe-typecast)
         return uint64(lcm);
     }
 

@@ -33,7 +33,11 @@ library ProofGate {
     }
 
     /// @notice Public instances of the linear layer: the Gram triangle, then the range check's tally slots * dim.
-    function linearInstances(int64[] calldata gram, uint256 tally) internal pure returns (uint256[] memory instances) {
+    function linearInstances(int64[] calldata gram, uint256 tally)
+        internal
+        pure
+        returns (uint256[] memory instances)
+    {
         instances = new uint256[](gram.length + 1);
         _putGram(instances, gram);
         instances[gram.length] = tally;
@@ -67,7 +71,9 @@ library ProofGate {
         if (settlement.gram.length != triangle) {
             revert IMarket.WrongLength("gram", settlement.gram.length, triangle);
         }
-        if (settlement.scores.length != slots) revert IMarket.WrongLength("scores", settlement.scores.length, slots);
+        if (settlement.scores.length != slots) {
+            revert IMarket.WrongLength("scores", settlement.scores.length, slots);
+        }
         uint256 acceptBits = settlement.acceptBits;
         uint256 trainerCount = settlement.points.length;
         if (acceptBits >> trainerCount != 0) revert IMarket.AcceptedEmptySlot(acceptBits, trainerCount);
@@ -89,7 +95,8 @@ library ProofGate {
         }
         for (uint256 i = 0; i < slots; ++i) {
             Point memory expected = i < points.length ? points[i] : emptySlot;
-            (uint256 x, uint256 y) = abi.decode(proof[i * POINT_BYTES:(i + 1) * POINT_BYTES], (uint256, uint256));
+            (uint256 x, uint256 y) =
+                abi.decode(proof[i * POINT_BYTES:(i + 1) * POINT_BYTES], (uint256, uint256));
             if (x != expected.x || y != expected.y) revert IMarket.ProvenPointMismatch(i);
         }
     }
@@ -98,7 +105,10 @@ library ProofGate {
         for (uint256 i = 0; i < gram.length; ++i) {
             int64 value = gram[i];
             if (value <= -GRAM_LIMIT || value >= GRAM_LIMIT) revert IMarket.GramOutOfRange(i, value);
-            instances[i] = value < 0 ? Bn254.SCALAR_FIELD - uint256(uint64(-value)) : uint256(uint64(value));
+            // Safe: the magnitude is below 2^62, and taken after the sign is known.
+            // forge-lint: disable-next-line(unsafe-typecast)
+            uint256 magnitude = uint64(value < 0 ? -value : value);
+            instances[i] = value < 0 ? Bn254.SCALAR_FIELD - magnitude : magnitude;
         }
     }
 

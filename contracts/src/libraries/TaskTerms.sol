@@ -36,7 +36,9 @@ library TaskTerms {
 
     /// @notice Reverts with InvalidCid unless a CID has 1..128 bytes.
     function requireCid(bytes calldata cid) internal pure {
-        if (cid.length == 0 || cid.length > MAX_CID_BYTES) revert IMarket.InvalidCid(cid.length, MAX_CID_BYTES);
+        if (cid.length == 0 || cid.length > MAX_CID_BYTES) {
+            revert IMarket.InvalidCid(cid.length, MAX_CID_BYTES);
+        }
     }
 
     function _requireMoney(TaskConfig calldata config) private pure {

@@ -79,7 +79,11 @@ abstract contract MarketFixture is Test {
         return 1000 + 100 * round + i;
     }
 
-    function submission(TaskId taskId, uint256 round, uint256 i) internal view returns (Submission memory result) {
+    function submission(TaskId taskId, uint256 round, uint256 i)
+        internal
+        view
+        returns (Submission memory result)
+    {
         result.trainer = trainer(i);
         result.point = pointOf(updateScalar(round, i));
         result.cid = abi.encodePacked("cid", uint8(round), uint8(i));
@@ -108,7 +112,11 @@ abstract contract MarketFixture is Test {
     }
 
     /// @notice A settlement of what `submissions` committed: nobody accepted, all scores 0.
-    function settlement(uint256 round, uint256 count, uint256 slots) internal view returns (Settlement memory result) {
+    function settlement(uint256 round, uint256 count, uint256 slots)
+        internal
+        view
+        returns (Settlement memory result)
+    {
         result.trainers = new address[](count);
         result.points = new Point[](count);
         for (uint256 i = 0; i < count; ++i) {
@@ -142,7 +150,9 @@ abstract contract MarketFixture is Test {
 
     function create(TaskConfig memory config) internal returns (TaskId) {
         vm.prank(OWNER);
-        return market.createTask{value: uint256(config.rewardPerRoundWei) * config.rounds}(config, genesisCid, "rule");
+        return market.createTask{value: uint256(config.rewardPerRoundWei) * config.rounds}(
+            config, genesisCid, "rule"
+        );
     }
 
     function open(TaskConfig memory config, uint256 trainers) internal returns (TaskId taskId) {

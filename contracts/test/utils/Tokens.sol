@@ -28,7 +28,9 @@ contract SilentToken {
         balanceOf[account] += amount;
     }
 
-    function approve(address, uint256) external {}
+    function approve(address, uint256) external pure returns (bool) {
+        return true;
+    }
 
     function transfer(address to, uint256 amount) external {
         _move(msg.sender, to, amount);

@@ -1,0 +1,58 @@
+"""Configuration of the aggregator's process."""
+
+import ipaddress
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
+
+from process.configuration import Configuration
+
+
+class AggregatorConfig(Configuration):
+    """One aggregator of one market."""
+
+    rpc_url: str
+    """http(s) address of an Ethereum node."""
+    market: str
+    """Address of the market."""
+    data_directory: Path
+    """Holds the database and the content store; belongs to this aggregator alone."""
+    key_file: Path | None = None
+    """Private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535)
+    """0: any free port; the event `service.listening` names it."""
+    allow_plaintext: bool = False
+    """Listen on other addresses than loopback although the transport is not encrypted."""
+    tasks: tuple[int, ...] | None = None
+    """Serve only these tasks; by default every task that names this aggregator."""
+    open_when_joined: int | None = Field(default=None, ge=1, le=32)
+    """Post the bond when so many trainers have joined; by default the task's quorum."""
+    commit_margin_seconds: int = Field(default=60, ge=0)
+    """Stop collecting so long before the commit window closes, if the quorum is there; at most half the window."""
+    poll_seconds: float = Field(default=0.5, gt=0, le=60)
+    """How often the chain is looked at."""
+    max_uploads: int = Field(default=64, ge=1, le=4096)
+    """Uploads at once; more are refused until one is done."""
+    idle_seconds: float = Field(default=30, gt=0)
+    """An upload that sends nothing for so long is ended."""
+    drain_seconds: float = Field(default=30, ge=0)
+    """At a stop, calls and the step under way get so long to finish."""
+    log_level: str = "info"
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, level: str) -> str:
+        if level not in ("debug", "info", "warning", "error"):
+            raise ValueError("it must be debug, info, warning or error")
+        return level
+
+    @model_validator(mode="after")
+    def _plaintext_only_on_loopback(self) -> "AggregatorConfig":
+        try:
+            loopback = ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            loopback = self.host == "localhost"
+        if not loopback and not self.allow_plaintext:
+            raise ValueError(f"host: {self.host} is not loopback, and the transport is not encrypted")
+        return self

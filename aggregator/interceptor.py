@@ -1,0 +1,88 @@
+"""Turns whatever a service raises into a refusal of the catalogue; what is not in it becomes an internal error."""
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+from grpc.aio import ServerInterceptor, ServicerContext
+
+from contracts.bindings import ChainUnavailable
+from process.logs import Log
+from protocol.refusals import ChainDown, DiskFull, InternalError, Refusal
+from store.errors import StorageFull
+
+Context = ServicerContext[Any, Any]
+# Generic in the stubs only.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+
+class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
+    """Sees every call. The log gets what callers do not."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler"]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "Handler":
+        handler = await continuation(handler_call_details)
+        if handler is None:  # an unknown method: gRPC answers it
+            return handler
+        method = handler_call_details.method
+        deserialize, serialize = handler.request_deserializer, handler.response_serializer
+        if handler.unary_unary:
+            answer = self._answering(handler.unary_unary, method)
+            return grpc.unary_unary_rpc_method_handler(answer, deserialize, serialize)
+        if handler.stream_unary:
+            answer = self._answering(handler.stream_unary, method)
+            return grpc.stream_unary_rpc_method_handler(answer, deserialize, serialize)
+        if handler.unary_stream:
+            stream = self._streaming(handler.unary_stream, method)
+            return grpc.unary_stream_rpc_method_handler(stream, deserialize, serialize)
+        return handler
+
+    def _answering(self, behaviour: Any, method: str) -> Any:
+        async def answer(request: Any, context: Context) -> Any:
+            try:
+                return await behaviour(request, context)
+            except Exception as error:
+                await self._refuse(error, method, context)
+
+        return answer
+
+    def _streaming(self, behaviour: Any, method: str) -> Any:
+        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+            try:
+                # Health's Watch writes to the context and yields nothing: it is awaited, not iterated.
+                responses = behaviour(request, context)
+                if hasattr(responses, "__aiter__"):
+                    async for response in responses:
+                        yield response
+                else:
+                    await responses
+            except Exception as error:
+                await self._refuse(error, method, context)
+
+        return stream
+
+    async def _refuse(self, error: Exception, method: str, context: Context) -> NoReturn:
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        refusal = self._refusal(error, method)
+        self._log.info("call.refused", method=method, code=refusal.code, message=refusal.message)
+        await context.abort(refusal.status, refusal.message, (refusal.to_metadata(),))
+
+    def _refusal(self, error: Exception, method: str) -> Refusal:
+        match error:
+            case Refusal():
+                return error
+            case ChainUnavailable():
+                return ChainDown("the aggregator's chain does not answer; nothing was lost, try again")
+            case StorageFull():
+                return DiskFull("the aggregator's disk is full; nothing was kept")
+        reference = secrets.token_hex(4)
+        self._log.error("call.failed", method=method, reference=reference, exc_info=error)
+        return InternalError(f"internal error; its reference is {reference}")

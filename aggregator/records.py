@@ -1,0 +1,100 @@
+"""What the aggregator remembers, as values."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from eth_typing import ChecksumAddress
+
+from circuits.bn254 import G1Point
+
+
+class Step(IntEnum):
+    """Steps of a round in their order; the numbers are those of the wire's `RoundStep`, and of the database."""
+
+    COLLECTING = 1
+    SEALED = 2
+    COMMITTED = 3
+    LINEAR_PROVEN = 4
+    RULE_PROVEN = 5
+    SETTLED = 6
+    PUBLISHED = 7
+    EXPIRED = 8
+
+
+FINAL_STEPS = (Step.PUBLISHED, Step.EXPIRED)
+
+
+class Layer(IntEnum):
+    """The numbers are those of the wire's `ProofLayer`, and of the database."""
+
+    LINEAR = 1
+    RULE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """Attributes:
+    step: the last one that is done and durable.
+    commit_deadline_seconds: by the chain's clock.
+    """
+
+    task_id: int
+    round: int
+    step: Step
+    commit_deadline_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """A trainer's update, checked; its bytes are in the content store under `cid`.
+
+    Attributes:
+        signature: the trainer's, over UpdateCommitment.
+        slot: None until the round is sealed.
+        accepted, score: None until the rule is proven.
+        paid_wei: None until the round is settled.
+    """
+
+    task_id: int
+    round: int
+    trainer: ChecksumAddress
+    point: G1Point
+    cid: bytes
+    signature: bytes
+    received_at_seconds: int
+    slot: int | None = None
+    accepted: bool | None = None
+    score: int | None = None
+    paid_wei: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A global model in the content store, and the commitment that it opens."""
+
+    task_id: int
+    version: int
+    cid: bytes
+    size_bytes: int
+    point: G1Point
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A finished step.
+
+    Attributes:
+        cursor: grows with each report; 0 before it is stored.
+        seconds: how long the step took.
+        gas_used: 0 unless the step was a transaction.
+        transaction: its hash, or b"".
+    """
+
+    cursor: int = 0
+    task_id: int
+    round: int
+    step: Step
+    finished_at_seconds: int
+    seconds: float
+    gas_used: int = 0
+    transaction: bytes = b""

@@ -1,0 +1,147 @@
+"""Tasks in memory: what uploads and rounds need at once, and how their parts wake each other."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from eth_typing import ChecksumAddress
+
+from aggregator.tools import Tools, off_loop
+from contracts.bindings import TaskConfig, TaskState, TaskView
+from protocol.refusals import InvalidField, UnknownTask
+from protocol.terms import Derived
+
+_DISCOVERY_PAUSE_SECONDS = 0.5
+
+
+class ServedTask:
+    """A task that names this aggregator.
+
+    Attributes:
+        view: as last seen on chain.
+        derived: keys and points, once the terms are checked.
+        refusal: why it is not served, or "".
+        joined: trainers, as last seen on chain.
+        finished: its machine has nothing left to do.
+    """
+
+    def __init__(self, view: TaskView) -> None:
+        self.task_id = view.task_id
+        self.view = view
+        self.derived: Derived | None = None
+        self.refusal = ""
+        self.joined: set[ChecksumAddress] = set()
+        self.finished = False
+        self.checked = asyncio.Event()
+        self._changed = asyncio.Condition()
+        self._version = 0
+        self._logs_from = view.created_at_block
+
+    @property
+    def config(self) -> TaskConfig:
+        return self.view.config
+
+    async def terms(self) -> Derived:
+        """What the terms stand for, once they are checked.
+
+        Raises:
+            InvalidField: they were refused.
+        """
+        await self.checked.wait()
+        if self.derived is None:
+            raise InvalidField.of("task_id", self.task_id, f"this aggregator does not serve it: {self.refusal}")
+        return self.derived
+
+    @property
+    def version(self) -> int:
+        """Grows with each change."""
+        return self._version
+
+    async def notify(self) -> None:
+        """Something has changed: an update, a step, the chain."""
+        async with self._changed:
+            self._version += 1
+            self._changed.notify_all()
+
+    async def wait_for_change(self, seen: int, timeout_seconds: float) -> None:
+        """Returns at the first change after version `seen`, or when the time is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds), self._changed:
+                await self._changed.wait_for(lambda: self._version != seen)
+
+    async def refresh(self, tools: Tools) -> TaskView:
+        """Looks at the chain: state and trainers."""
+        before = (self.view.state, self.view.current_round, self.view.round_state, len(self.joined))
+        latest = await off_loop(tools.chain.block_number)
+        if latest >= self._logs_from:
+            events = await off_loop(tools.market.events, self.task_id, self._logs_from, latest)
+            self.joined.update(event.args["trainer"] for event in events if event.name == "TrainerJoined")
+            self._logs_from = latest + 1
+        self.view = await off_loop(tools.market.task, self.task_id)
+        if before != (self.view.state, self.view.current_round, self.view.round_state, len(self.joined)):
+            await self.notify()
+        return self.view
+
+    async def has_joined(self, trainer: ChecksumAddress, tools: Tools) -> bool:
+        """Whether an address is a trainer: asked of the chain unless known, for it may have just joined."""
+        if trainer not in self.joined and await off_loop(tools.market.has_joined, self.task_id, trainer):
+            self.joined.add(trainer)
+        return trainer in self.joined
+
+
+class Registry:
+    """The tasks of this aggregator, found on chain.
+
+    Attributes:
+        tasks: by id.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self.tasks: dict[int, ServedTask] = {}
+        self.found: asyncio.Queue[ServedTask] = asyncio.Queue()
+        self._tools = tools
+        self._seen = 0
+        self._looked_at = float("-inf")
+        self._looking = asyncio.Lock()
+
+    async def get(self, task_id: int) -> ServedTask:
+        """A task by id; looks at the chain for one that is not known yet.
+
+        Raises:
+            UnknownTask: it is not this aggregator's.
+        """
+        if task_id not in self.tasks:
+            await self.discover()
+        if task_id not in self.tasks:
+            raise UnknownTask(f"task_id: this aggregator serves no task {task_id}", field="task_id")
+        return self.tasks[task_id]
+
+    async def discover(self) -> None:
+        """Finds new tasks on chain; strangers' questions about tasks that do not exist cost one look in a while."""
+        async with self._looking:
+            if time.monotonic() - self._looked_at < _DISCOVERY_PAUSE_SECONDS:
+                return
+            market, known = self._tools.market, await off_loop(self._tools.state.tasks)
+            count = await off_loop(market.task_count)
+            for task_id in range(self._seen + 1, count + 1):
+                view = await off_loop(market.task, task_id)
+                if self._is_ours(view, known):
+                    await self._add(view, known.get(task_id, ""))
+                self._seen = task_id
+            self._looked_at = time.monotonic()
+
+    def _is_ours(self, view: TaskView, known: dict[int, str]) -> bool:
+        if view.config.aggregator != self._tools.account.address:
+            return False
+        only = self._tools.config.tasks
+        if only is not None and view.task_id not in only:
+            return False
+        # A task that was closed before this state was begun has nothing to serve.
+        return view.state != TaskState.CLOSED or view.task_id in known
+
+    async def _add(self, view: TaskView, refusal: str) -> None:
+        task = ServedTask(view)
+        task.refusal = refusal
+        self.tasks[view.task_id] = task
+        await off_loop(self._tools.state.put_task, view.task_id, refusal)
+        await self.found.put(task)

@@ -1,0 +1,213 @@
+"""The aggregator's process: finds its tasks on chain, runs a machine for each, answers calls, stops cleanly."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+from merit.v1 import models_pb2_grpc, proofs_pb2_grpc, rounds_pb2_grpc, tasks_pb2_grpc, updates_pb2_grpc
+
+from aggregator.config import AggregatorConfig
+from aggregator.errors import Disagreement, StateLost, Stopping
+from aggregator.intake import Intake
+from aggregator.interceptor import Refusals
+from aggregator.machine import Machine
+from aggregator.served import Registry, ServedTask
+from aggregator.servicers.models import Models
+from aggregator.servicers.proofs import ProofDownloads
+from aggregator.servicers.rounds import Rounds
+from aggregator.servicers.tasks import Tasks
+from aggregator.servicers.updates import Updates
+from aggregator.state import State
+from aggregator.tools import Tools, off_loop
+from circuits.prover import Prover
+from contracts.bindings import Chain, Market
+from process import logs
+from process.keyfile import load_account
+from protocol import terms, wire
+from protocol.terms import UnacceptableTerms
+from store.local import ContentStore
+
+T = TypeVar("T")
+
+SERVICES = (
+    "merit.v1.TasksService",
+    "merit.v1.RoundsService",
+    "merit.v1.UpdatesService",
+    "merit.v1.ModelsService",
+    "merit.v1.ProofsService",
+)
+_MOST_PAUSE_SECONDS = 30.0
+# Fatal for a task: another attempt would give the same answer.
+_FINAL = (Disagreement, StateLost)
+
+
+async def serve(config: AggregatorConfig) -> None:
+    """Runs the aggregator until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError, KeyFileError, ChainUnavailable, ArtifactMissing: it cannot start.
+    """
+    logs.configure(config.log_level)
+    aggregator = await off_loop(Aggregator, config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, aggregator.stop)
+    try:
+        await aggregator.run()
+    finally:
+        await off_loop(aggregator.close)
+
+
+class Aggregator:
+    """One aggregator. `run` returns after `stop`.
+
+    Attributes:
+        port: where it listens, once it does.
+    """
+
+    def __init__(self, config: AggregatorConfig, *, prover: Prover | None = None) -> None:
+        account = load_account(config.key_file)
+        chain = Chain(config.rpc_url)
+        market = Market(chain, config.market)
+        identity = {"chain": str(chain.chain_id), "market": market.address, "aggregator": account.address}
+        state = State(config.data_directory / "state.sqlite", identity)
+        store = ContentStore(config.data_directory / "objects")
+        store.remove_drafts()
+        self.port = 0
+        self.tools = Tools(
+            config=config,
+            account=account,
+            chain=chain,
+            market=market,
+            prover=prover or Prover(),
+            state=state,
+            store=store,
+            log=logs.get(role="aggregator"),
+        )
+        self.registry = Registry(self.tools)
+        self._machines: set[asyncio.Task[None]] = set()
+
+    def stop(self) -> None:
+        """Asks for an orderly end: calls are refused, the steps under way finish."""
+        self.tools.draining.set()
+
+    def close(self) -> None:
+        """Gives back processes and files; call it after `run`."""
+        self.tools.prover.close()
+        self.tools.state.close()
+
+    async def run(self) -> None:
+        server, health_service = self._server()
+        await server.start()
+        for name in ("", *SERVICES):
+            await health_service.set(name, HealthCheckResponse.SERVING)
+        self.tools.log.info(
+            "service.listening",
+            host=self.tools.config.host,
+            port=self.port,
+            aggregator=self.tools.account.address,
+            chain_id=self.tools.chain.chain_id,
+            market=self.tools.market.address,
+        )
+        workers = [asyncio.create_task(work) for work in (self._discover(), self._start_machines())]
+        try:
+            await self.tools.draining.wait()
+        finally:
+            self.tools.draining.set()
+            await self._drain(server, health_service, workers)
+
+    def _server(self) -> tuple[grpc.aio.Server, Any]:
+        tools, registry = self.tools, self.registry
+        server = grpc.aio.server(interceptors=[Refusals(tools.log)], options=list(wire.CHANNEL_OPTIONS))
+        tasks_pb2_grpc.add_TasksServiceServicer_to_server(Tasks(tools, registry), server)
+        rounds_pb2_grpc.add_RoundsServiceServicer_to_server(Rounds(tools, registry), server)
+        intake = Intake(tools, registry)
+        updates_pb2_grpc.add_UpdatesServiceServicer_to_server(Updates(tools, registry, intake), server)
+        models_pb2_grpc.add_ModelsServiceServicer_to_server(Models(tools, registry), server)
+        proofs_pb2_grpc.add_ProofsServiceServicer_to_server(ProofDownloads(tools, registry), server)
+        health_service = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
+        self.port = server.add_insecure_port(f"{tools.config.host}:{tools.config.port}")
+        return server, health_service
+
+    async def _discover(self) -> None:
+        """Looks for new tasks for as long as the process runs."""
+        while True:
+            await self._insist(self.registry.discover, "discovery")
+            await asyncio.sleep(self.tools.config.poll_seconds)
+
+    async def _start_machines(self) -> None:
+        while True:
+            task = await self.registry.found.get()
+            machine = asyncio.create_task(self._run_task(task))
+            self._machines.add(machine)
+            machine.add_done_callback(self._machines.discard)
+
+    async def _run_task(self, task: ServedTask) -> None:
+        try:
+            await self._check_terms(task)
+            if task.derived is not None:
+                machine = Machine(task, task.derived, self.tools)
+                await self._insist(machine.run, f"task {task.task_id}")
+        except Stopping:
+            return
+        except _FINAL as error:
+            self.tools.log.critical("task.stopped", task=task.task_id, error=str(error))
+        task.finished = True
+        await task.notify()
+        self.tools.log.info("task.finished", task=task.task_id)
+
+    async def _check_terms(self, task: ServedTask) -> None:
+        if not task.refusal:
+            try:
+                task.derived = await self._insist(
+                    lambda: off_loop(terms.check_terms, task.config, self.tools.chain, self.tools.prover),
+                    f"terms of task {task.task_id}",
+                )
+                self.tools.log.info("task.accepted", task=task.task_id, rule=task.config.rule_name)
+            except UnacceptableTerms as error:
+                task.refusal = str(error)
+                await off_loop(self.tools.state.put_task, task.task_id, task.refusal)
+                self.tools.log.warning("task.refused", task=task.task_id, field=error.field, reason=str(error))
+        task.checked.set()
+
+    async def _insist(self, action: Callable[[], Awaitable[T]], what: str) -> T:
+        """Tries again, more and more slowly, whatever may pass: a chain that is down, a prover that crashed."""
+        pause_seconds = self.tools.config.poll_seconds
+        while True:
+            try:
+                return await action()
+            except (*_FINAL, Stopping, UnacceptableTerms):
+                raise
+            except Exception as error:
+                if self.tools.draining.is_set():
+                    raise Stopping from error
+                self.tools.log.error("attempt.failed", what=what, again_in_seconds=pause_seconds, exc_info=error)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_seconds):
+                    await self.tools.draining.wait()
+            pause_seconds = min(2 * pause_seconds, _MOST_PAUSE_SECONDS)
+
+    async def _drain(
+        self, server: grpc.aio.Server, health_service: Any, workers: list[asyncio.Task[None]]
+    ) -> None:
+        drain_seconds = self.tools.config.drain_seconds
+        self.tools.log.info("service.draining", seconds=drain_seconds)
+        await health_service.enter_graceful_shutdown()
+        for worker in workers:
+            worker.cancel()
+        for task in self.registry.tasks.values():
+            await task.notify()
+        stopping = asyncio.create_task(server.stop(drain_seconds))
+        if self._machines:
+            _, late = await asyncio.wait(self._machines, timeout=drain_seconds)
+            for machine in late:
+                machine.cancel()
+        await stopping
+        self.tools.log.info("service.stopped")
+

@@ -1,0 +1,1 @@
+"""The gRPC services of proto/merit/v1: thin, one a file."""

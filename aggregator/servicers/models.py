@@ -1,0 +1,107 @@
+"""merit.v1.ModelsService"""
+
+from collections.abc import AsyncIterator
+
+from merit.v1.models_pb2 import (
+    DownloadModelRequest,
+    DownloadModelResponse,
+    GetModelInfoRequest,
+    GetModelInfoResponse,
+    ModelInfo,
+    UploadGenesisRequest,
+    UploadGenesisResponse,
+)
+from merit.v1.models_pb2_grpc import ModelsServiceServicer
+
+from aggregator.records import Model
+from aggregator.served import Registry, ServedTask
+from aggregator.servicers.context import Context
+from aggregator.tools import Tools, off_loop
+from circuits.bn254 import G1Point
+from protocol import wire
+from protocol.refusals import Draining, InvalidField, MalformedContent, UnknownModel
+from protocol.terms import Derived, UnacceptableTerms, check_genesis
+from store.local import Draft
+from store.objects import model_size_limit_bytes
+
+
+class Models(ModelsServiceServicer):
+    def __init__(self, tools: Tools, registry: Registry) -> None:
+        self._tools = tools
+        self._registry = registry
+
+    async def GetModelInfo(  # noqa: N802
+        self, request: GetModelInfoRequest, context: Context
+    ) -> GetModelInfoResponse:
+        return GetModelInfoResponse(model=_message(await self._model(request.task_id, request.version)))
+
+    async def DownloadModel(  # noqa: N802
+        self, request: DownloadModelRequest, context: Context
+    ) -> AsyncIterator[DownloadModelResponse]:
+        model = await self._model(request.task_id, request.version)
+        for chunk in wire.chunks(await off_loop(self._tools.store.get, model.cid)):
+            yield DownloadModelResponse(chunk=chunk)
+
+    async def UploadGenesis(  # noqa: N802
+        self, request_iterator: AsyncIterator[UploadGenesisRequest], context: Context
+    ) -> UploadGenesisResponse:
+        if self._tools.draining.is_set():
+            raise Draining("the service is stopping")
+        messages = aiter(request_iterator)
+        first = await anext(messages, None)
+        if first is None or first.WhichOneof("part") != "header":
+            raise InvalidField.of("header", "none", "an upload starts with it")
+        task = await self._registry.get(first.header.task_id)
+        terms = await task.terms()
+        known = await off_loop(self._tools.state.model, task.task_id, 0)
+        if known is None:
+            limit_bytes = model_size_limit_bytes(task.config.dim)
+            if not 0 < first.header.size_bytes <= limit_bytes:
+                raise InvalidField.of("size_bytes", first.header.size_bytes, f"it has at most {limit_bytes} bytes")
+            known = await self._receive(task, terms, wire.Assembly(first.header.size_bytes), messages)
+        return UploadGenesisResponse(model=_message(known))
+
+    async def _receive(
+        self, task: ServedTask, terms: Derived, assembly: wire.Assembly, messages: AsyncIterator[UploadGenesisRequest]
+    ) -> Model:
+        with await off_loop(self._tools.store.draft) as draft:
+            async for message in messages:
+                if message.WhichOneof("part") != "chunk":
+                    raise InvalidField.of("part", message.WhichOneof("part"), "after the header come chunks")
+                await off_loop(draft.write, assembly.take(message.chunk))
+            assembly.require_complete()
+            model = await off_loop(_keep, draft, task, terms)
+        await off_loop(self._tools.state.put_model, model)
+        await task.notify()
+        return model
+
+    async def _model(self, task_id: int, version: int) -> Model:
+        await self._registry.get(task_id)
+        model = await off_loop(self._tools.state.model, task_id, version)
+        if model is None:
+            raise UnknownModel(f"version: task {task_id} has no model {version} yet", field="version")
+        return model
+
+
+def _keep(draft: Draft, task: ServedTask, terms: Derived) -> Model:
+    try:
+        check_genesis(draft.read(), task.config, terms.srs)
+    except UnacceptableTerms as error:
+        raise MalformedContent(str(error), field=error.field, limit=error.limit) from None
+    return Model(
+        task_id=task.task_id,
+        version=0,
+        cid=draft.keep(),
+        size_bytes=draft.size_bytes,
+        point=G1Point(*task.config.genesis),
+    )
+
+
+def _message(model: Model) -> ModelInfo:
+    return ModelInfo(
+        task_id=model.task_id,
+        version=model.version,
+        cid=model.cid,
+        size_bytes=model.size_bytes,
+        commitment=wire.point_message(model.point),
+    )

@@ -1,0 +1,111 @@
+"""Tables of the aggregator's durable state. Amounts are decimal text, for they pass 64 bits."""
+
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Integer, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# SQLite's integers have 64 bits under every name, but only INTEGER counts up by itself.
+_Whole = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    type_annotation_map: ClassVar = {bytes: LargeBinary, int: _Whole, str: String}
+
+
+class IdentityRow(Base):
+    """Whose state this is: a database serves one aggregator of one market on one chain."""
+
+    __tablename__ = "identity"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+
+
+class TaskRow(Base):
+    """A task that names this aggregator; `refusal` says why it is not served, if it is not."""
+
+    __tablename__ = "tasks"
+
+    task_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    refusal: Mapped[str]
+
+
+class RoundRow(Base):
+    """A round, and the last of its steps that is done and durable."""
+
+    __tablename__ = "rounds"
+
+    task_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    step: Mapped[int]
+    commit_deadline_seconds: Mapped[int]
+
+
+class UpdateRow(Base):
+    """An update whose bytes are durable in the content store under `cid`. Slot and outcome come later."""
+
+    __tablename__ = "updates"
+    __table_args__ = (
+        ForeignKeyConstraint(["task_id", "round"], ["rounds.task_id", "rounds.round"]),
+        UniqueConstraint("task_id", "round", "trainer"),
+        UniqueConstraint("task_id", "point_x"),
+    )
+
+    update_id: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int]
+    round: Mapped[int]
+    trainer: Mapped[str]
+    point_x: Mapped[bytes]
+    point_y: Mapped[bytes]
+    cid: Mapped[bytes]
+    signature: Mapped[bytes]
+    received_at_seconds: Mapped[int]
+    slot: Mapped[int | None]
+    accepted: Mapped[bool | None]
+    score: Mapped[int | None]
+    paid_wei: Mapped[str | None]
+
+
+class ModelRow(Base):
+    """A global model in the content store. Version 0 is the genesis model, r + 1 the one after round r."""
+
+    __tablename__ = "models"
+
+    task_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    cid: Mapped[bytes]
+    size_bytes: Mapped[int]
+    point_x: Mapped[bytes]
+    point_y: Mapped[bytes]
+
+
+class ProofRow(Base):
+    """A proof in the content store."""
+
+    __tablename__ = "proofs"
+    __table_args__ = (ForeignKeyConstraint(["task_id", "round"], ["rounds.task_id", "rounds.round"]),)
+
+    task_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    layer: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    cid: Mapped[bytes]
+
+
+class JournalRow(Base):
+    """A finished step, with the transaction that it took, if it took one. The key is the watchers' cursor."""
+
+    __tablename__ = "journal"
+    __table_args__ = (
+        ForeignKeyConstraint(["task_id", "round"], ["rounds.task_id", "rounds.round"]),
+        UniqueConstraint("task_id", "round", "step"),
+    )
+
+    cursor: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int]
+    round: Mapped[int]
+    step: Mapped[int]
+    finished_at_seconds: Mapped[int]
+    seconds: Mapped[float]
+    gas_used: Mapped[int]
+    transaction: Mapped[bytes]

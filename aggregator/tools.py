@@ -1,0 +1,45 @@
+"""What every part of a running aggregator shares."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+from eth_account.signers.local import LocalAccount
+
+from aggregator.config import AggregatorConfig
+from aggregator.state import State
+from circuits.prover import Prover
+from contracts.bindings import Chain, Market
+from process.logs import Log
+from store.local import ContentStore
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """Attributes:
+    draining: set once the process has been asked to stop.
+    """
+
+    config: AggregatorConfig
+    account: LocalAccount
+    chain: Chain
+    market: Market
+    prover: Prover
+    state: State
+    store: ContentStore
+    log: Log
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def chain_clock_seconds(self) -> int:
+        """The time that deadlines are measured by: the latest block's, or the wall clock where blocks are rare."""
+        return max(int(time.time()), await off_loop(self.chain.now_seconds))
+
+
+async def off_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs what blocks (disk, chain, prover, curve arithmetic) in a thread."""
+    return await asyncio.to_thread(function, *args, **kwargs)

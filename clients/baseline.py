@@ -1,0 +1,27 @@
+"""FedAvg in floats, on one machine: what a market run is compared with."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from clients.data import Samples
+from clients.training import Recipe, Vector, accuracy, flatten, softmax_regression, train_local, unflatten
+
+
+def trained(parameters: Vector, shard: Samples, recipe: Recipe, round: int) -> Vector:
+    """The demo model's parameters after one round of local training."""
+    model = softmax_regression()
+    unflatten(model, parameters)
+    train_local(model, shard, recipe, round=round)
+    return flatten(model)
+
+
+def federated_average(shards: Sequence[tuple[Samples, Recipe]], test: Samples, rounds: int) -> list[float]:
+    """Test accuracy after each round of plain averaging, one vote a trainer, as the market's model does."""
+    model = softmax_regression()
+    found = []
+    for round in range(rounds):
+        start = flatten(model)
+        unflatten(model, np.mean([trained(start, shard, recipe, round) for shard, recipe in shards], axis=0))
+        found.append(accuracy(model, test))
+    return found

@@ -1,0 +1,201 @@
+"""An owner: creates a task, brings the genesis model, checks and evaluates each new model, takes back what is left."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from eth_account.signers.local import LocalAccount
+from merit.v1.rounds_pb2 import RoundStep
+
+from circuits import model
+from circuits.bn254 import G1Point
+from circuits.commitment import Column, commit
+from circuits.fixedpoint import FixedPoint, dequantize
+from circuits.prover import Prover
+from circuits.statement import Statement
+from clients.errors import AggregatorUnreachable
+from clients.service import AggregatorClient
+from clients.training import Vector
+from contracts.bindings import NATIVE, Market, TaskConfig, TaskState
+from process.logs import Log, get
+from protocol.refusals import Draining
+from protocol.terms import Derived, derive, open_model
+from store.cid import cid_of, to_text
+from store.objects import encode_model, model_size_limit_bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What an owner offers, beside the statement.
+
+    Attributes:
+        aggregator: address of the account that serves the task.
+        verifier: address of the reusable verifier.
+        reward_per_round_wei: split among a round's accepted trainers by score.
+        bond_wei: what the aggregator loses if it does not settle; at least the reward.
+        rounds: number of rounds.
+        quorum: fewest trainers of a round; the rule must be defined for so many.
+        commit_window_seconds, settle_window_seconds: how long each half of a round may take.
+        pay_by_round: credits are claimable each round instead of at the end.
+        token: ERC-20 of reward and bond, or NATIVE.
+    """
+
+    aggregator: str
+    verifier: str
+    reward_per_round_wei: int
+    bond_wei: int
+    rounds: int
+    quorum: int
+    commit_window_seconds: int = 3600
+    settle_window_seconds: int = 3600
+    pay_by_round: bool = False
+    token: str = NATIVE
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CheckedModel:
+    """A model whose integers and salts open the chain's commitment.
+
+    Attributes:
+        version: round + 1.
+        parameters: float64[dim].
+        data: the model object's bytes. cid: their CID.
+    """
+
+    round: int
+    version: int
+    parameters: Vector
+    data: bytes
+    cid: bytes
+
+
+class Owner:
+    """Args:
+    market: the market on its chain.
+    aggregator: connection to the aggregator that will serve the tasks.
+    account: pays, and gets back what is left.
+    prover: derives the keys that the task pins; blocks for seconds, or minutes when they are new.
+    """
+
+    def __init__(
+        self,
+        *,
+        market: Market,
+        aggregator: AggregatorClient,
+        account: LocalAccount,
+        prover: Prover,
+        log: Log | None = None,
+    ) -> None:
+        self._market = market
+        self._aggregator = aggregator
+        self._account = account
+        self._prover = prover
+        self._log = (log or get(role="owner")).bind(owner=account.address)
+
+    async def create_task(self, statement: Statement, parameters: Vector, offer: Offer) -> int:
+        """Escrows the whole reward and sends the genesis model to the aggregator; returns the task's id.
+
+        Args:
+            parameters: float[dim], where training starts.
+        Raises:
+            FieldError: parameters or rounds do not fit the number format.
+            SrsError: a test-only string on a chain that is not local.
+        """
+        model.check_room(slots=statement.slots, rounds=offer.rounds, fmt=statement.fmt)
+        terms = await asyncio.to_thread(derive, statement, self._prover)
+        terms.srs.require_allowed(chain_is_local=self._market.chain.is_local)
+        genesis = model.genesis(parameters, statement.fmt, statement.slots)
+        data = encode_model(genesis)
+        config = await asyncio.to_thread(_config, terms, offer, genesis, cid_of(data))
+        task_id = await asyncio.to_thread(self._market.create_task, self._account, config)
+        self._log.info(
+            "task.created", task=task_id, rule=config.rule_name, reward_wei=str(config.total_reward_wei), dim=config.dim
+        )
+        await self._aggregator.upload_genesis(task_id, data)
+        self._log.info("task.genesis_sent", task=task_id, cid=to_text(config.genesis_cid))
+        return task_id
+
+    async def models(self, task_id: int) -> AsyncIterator[CheckedModel]:
+        """Each new model as it is published, checked against the chain, until the task is finished.
+
+        Raises:
+            UnacceptableTerms: a model does not open the commitment that the contract carries.
+        """
+        cursor = 0
+        while True:
+            try:
+                async for report in self._aggregator.watch(task_id, cursor):
+                    if report.report.step == RoundStep.ROUND_STEP_PUBLISHED:
+                        yield await self.model_after(task_id, report.round)
+                    cursor = report.cursor
+            except (AggregatorUnreachable, Draining) as error:
+                self._log.warning("owner.lost_aggregator", reason=str(error))
+                await asyncio.sleep(1)
+            else:
+                return
+
+    async def model_after(self, task_id: int, round: int) -> CheckedModel:
+        """The model after a settled round, checked against the commitment that the round left on chain.
+
+        Raises:
+            UnacceptableTerms: it does not open it.
+        """
+        view = await asyncio.to_thread(self._market.task, task_id)
+        settled = await asyncio.to_thread(self._market.round, task_id, round)
+        assert settled.model is not None, "the chain has not settled a round that was announced as published"
+        config, commitment = view.config, G1Point(*settled.model)
+        limit_bytes = model_size_limit_bytes(config.dim)
+        data = await self._aggregator.download_model(task_id, round + 1, limit_bytes=limit_bytes)
+        srs = self._prover.srs(config.k)
+        opened = await asyncio.to_thread(open_model, data, config.dim, commitment, srs)
+        return CheckedModel(
+            round=round,
+            version=round + 1,
+            parameters=_parameters(opened, config),
+            data=data,
+            cid=cid_of(data),
+        )
+
+    async def withdraw(self, task_id: int, *, poll_seconds: float = 0.5) -> int:
+        """Waits until the task is closed and takes back what was not paid; returns the amount in wei."""
+        while (await asyncio.to_thread(self._market.task, task_id)).state != TaskState.CLOSED:
+            await asyncio.sleep(poll_seconds)
+        owed_wei, _ = await asyncio.to_thread(self._market.credit, task_id, self._account.address)
+        refunded_wei = 0
+        if owed_wei:
+            refunded_wei = await asyncio.to_thread(self._market.withdraw, self._account, task_id)
+        self._log.info("owner.withdrew", task=task_id, refunded_wei=str(refunded_wei))
+        return refunded_wei
+
+
+def _config(terms: Derived, offer: Offer, genesis: Column, genesis_cid: bytes) -> TaskConfig:
+    statement = terms.statement
+    return TaskConfig(
+        aggregator=offer.aggregator,
+        token=offer.token,
+        reward_per_round_wei=offer.reward_per_round_wei,
+        bond_wei=offer.bond_wei,
+        rounds=offer.rounds,
+        quorum=offer.quorum,
+        slots=statement.slots,
+        bits=statement.fmt.bits,
+        dim=statement.dim,
+        k=statement.logrows,
+        fractional_bits=statement.fmt.fraction_bits,
+        commit_window_seconds=offer.commit_window_seconds,
+        settle_window_seconds=offer.settle_window_seconds,
+        pay_by_round=offer.pay_by_round,
+        verifier=offer.verifier,
+        linear_vka=terms.linear_keys.vka_digest,
+        rule_vka=terms.rule_keys.vka_digest,
+        rule_params=statement.rule_param_list,
+        genesis=commit(genesis, terms.srs),
+        empty_slot=terms.empty_slot,
+        genesis_cid=genesis_cid,
+        rule_name=statement.rule.name,
+    )
+
+
+def _parameters(opened: Column, config: TaskConfig) -> Vector:
+    fmt = FixedPoint(bits=config.bits, fraction_bits=config.fractional_bits)
+    return dequantize(opened.values, fmt, denominator=model.denominator(config.slots))

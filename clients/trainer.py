@@ -1,0 +1,269 @@
+"""A trainer: checks a task's terms, joins, sends one signed update a round, and collects what it is owed.
+
+The aggregator is believed in nothing: models are checked against the chain's commitment, receipts against its key, terms
+against what follows from the rule and the sizes.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from eth_account.signers.local import LocalAccount
+from merit.v1.rounds_pb2 import RoundStep
+from merit.v1.types_pb2 import Receipt
+from merit.v1.updates_pb2 import Dtype, UpdateHeader
+
+from circuits.bn254 import G1Point
+from circuits.commitment import Column, commit, draw_salts
+from circuits.fixedpoint import dequantize, quantize
+from circuits.model import denominator
+from circuits.prover import Prover
+from clients.errors import AggregatorUnreachable, InvalidReceipt, InvalidTraining
+from clients.memory import Memory, Pending
+from clients.service import AggregatorClient
+from clients.training import Vector
+from contracts.bindings import Market, RoundState, TaskState, TaskView, TransactionReverted, eip712
+from process.logs import Log, get
+from protocol import wire
+from protocol.refusals import Draining, LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate, UnknownModel
+from protocol.terms import Derived, check_genesis, check_terms, open_model
+from store.cid import cid_of, to_text
+from store.objects import encode_update, model_size_limit_bytes, update_dtype
+
+LocalTraining = Callable[[Vector, int], Vector]
+"""(parameters float64[dim], round) -> parameters float64[dim] after local training."""
+
+_DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
+# Refusals that cost this round only.
+_MISSED = (LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate)
+
+
+class Trainer:
+    """One trainer of one task.
+
+    Args:
+        market: the market on its chain.
+        task_id: the task.
+        aggregator: connection to the task's aggregator.
+        account: signs updates and transactions.
+        train: local training; called in a thread.
+        prover: derives the keys that the terms are checked against; blocks for seconds.
+        directory: remembers updates that were signed, so that a restart sends the same.
+        poll_seconds: how often the chain is looked at while nothing happens.
+    """
+
+    def __init__(
+        self,
+        *,
+        market: Market,
+        task_id: int,
+        aggregator: AggregatorClient,
+        account: LocalAccount,
+        train: LocalTraining,
+        prover: Prover,
+        directory: Path,
+        poll_seconds: float = 5,
+        log: Log | None = None,
+    ) -> None:
+        self._market = market
+        self._task_id = task_id
+        self._aggregator = aggregator
+        self._account = account
+        self._train = train
+        self._prover = prover
+        self._memory = Memory(directory)
+        self._poll_seconds = poll_seconds
+        self._log = (log or get(role="trainer")).bind(task=task_id, trainer=account.address)
+        self._terms: Derived | None = None
+        self._cursor = 0
+
+    async def run(self) -> int:
+        """Takes part until the task is closed; returns what was paid out, in wei.
+
+        Raises:
+            UnacceptableTerms: the terms, or a model, are not what an honest task has.
+            NotFinite: training produced NaN or infinity.
+            InvalidTraining, InvalidReceipt, and what the chain and the aggregator raise.
+        """
+        await self.check()
+        await self.join()
+        following = asyncio.create_task(self._follow())
+        guarding = asyncio.create_task(self._until_closed())
+        try:
+            await asyncio.wait({following, guarding}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                await following
+            await guarding
+        finally:
+            for task in (following, guarding):
+                task.cancel()
+        return await self.withdraw()
+
+    async def check(self) -> Derived:
+        """Compares the terms on chain, and the genesis model, with what follows from the rule and the sizes.
+
+        Raises:
+            UnacceptableTerms: naming the field.
+        """
+        view = await self._view()
+        terms = await asyncio.to_thread(check_terms, view.config, self._market.chain, self._prover)
+        data = await self._download(0, view.config.dim, wait=True)
+        await asyncio.to_thread(check_genesis, data, view.config, terms.srs)
+        self._terms = terms
+        self._log.info("trainer.accepted_terms", rule=view.config.rule_name, dim=view.config.dim)
+        return terms
+
+    async def join(self) -> None:
+        """Joins on chain, unless it has."""
+        if await asyncio.to_thread(self._market.has_joined, self._task_id, self._account.address):
+            return
+        receipt = await asyncio.to_thread(self._market.join, self._account, self._task_id)
+        self._log.info("trainer.joined", gas=receipt["gasUsed"])
+
+    async def withdraw(self) -> int:
+        """Collects what the closed task owes; returns the amount in wei."""
+        owed_wei, claimable = await asyncio.to_thread(self._market.credit, self._task_id, self._account.address)
+        paid_wei = 0
+        if owed_wei and claimable:
+            paid_wei = await asyncio.to_thread(self._market.withdraw, self._account, self._task_id)
+        self._log.info("trainer.withdrew", paid_wei=str(paid_wei))
+        return paid_wei
+
+    # ------------------------------------------------------------------ rounds
+
+    async def _follow(self) -> None:
+        """Takes part in each round that the aggregator announces; a broken stream is resumed."""
+        while True:
+            try:
+                async for report in self._aggregator.watch(self._task_id, self._cursor):
+                    if report.report.step == RoundStep.ROUND_STEP_COLLECTING:
+                        await self._take_part(report.round)
+                    self._cursor = report.cursor
+            except (AggregatorUnreachable, Draining) as error:
+                self._log.warning("trainer.lost_aggregator", reason=str(error))
+                await asyncio.sleep(min(self._poll_seconds, 1))
+            else:
+                return
+
+    async def _take_part(self, round: int) -> None:
+        view = await self._view()
+        collects = view.state == TaskState.OPEN and view.round_state == RoundState.COLLECTING
+        if not collects or view.current_round != round:
+            return
+        pending = await asyncio.to_thread(self._memory.pending, round)
+        if pending is None:
+            pending = await self._make_update(view, round)
+        try:
+            await self._send(view, round, pending)
+        except _MISSED as error:
+            self._log.warning("trainer.missed_round", round=round, reason=error.message)
+
+    async def _make_update(self, view: TaskView, round: int) -> Pending:
+        """Trains from the round's model, and remembers the update before anyone sees it."""
+        terms = self._checked_terms()
+        statement, started_at = terms.statement, time.monotonic()
+        data = await self._download(round, statement.dim)
+        model = await asyncio.to_thread(open_model, data, statement.dim, G1Point(*view.model), terms.srs)
+        start = dequantize(model.values, statement.fmt, denominator=denominator(statement.slots))
+        change = await asyncio.to_thread(self._trained_change, start, round)
+        quantized = quantize(change + await asyncio.to_thread(self._memory.residual, statement.dim), statement.fmt)
+        column = Column(values=quantized.values, salts=draw_salts(statement.fmt))
+        point = await asyncio.to_thread(commit, column, terms.srs)
+        pending = Pending(round=round, point=point, data=encode_update(column, statement.fmt))
+        await asyncio.to_thread(self._memory.remember, pending, quantized.residual)
+        self._log.info(
+            "trainer.trained",
+            round=round,
+            clipped_share=quantized.clipped_share,
+            largest=int(np.abs(quantized.values).max()),
+            seconds=time.monotonic() - started_at,
+        )
+        return pending
+
+    def _trained_change(self, start: Vector, round: int) -> Vector:
+        trained = np.asarray(self._train(start.copy(), round))
+        if trained.shape != start.shape or trained.dtype.kind != "f":
+            raise InvalidTraining(
+                f"parameters: training returned {trained.dtype}{list(trained.shape)}, but the model has float{list(start.shape)}"
+            )
+        change: Vector = trained.astype(np.float64) - start
+        return change
+
+    async def _send(self, view: TaskView, round: int, pending: Pending) -> None:
+        started_at, cid = time.monotonic(), cid_of(pending.data)
+        commitment = eip712.UpdateCommitment(
+            task_id=self._task_id,
+            round=round,
+            point_x=pending.point.x,
+            point_y=pending.point.y,
+            cid_digest=eip712.cid_digest(cid),
+        )
+        header = UpdateHeader(
+            task_id=self._task_id,
+            round=round,
+            trainer=wire.address_bytes(self._account.address),
+            content_sha256=hashlib.sha256(pending.data).digest(),
+            size_bytes=len(pending.data),
+            dtype=_DTYPES[update_dtype(self._checked_terms().statement.fmt)],
+            point=wire.point_message(pending.point),
+            cid=cid,
+            signature=eip712.sign_update(self._account, self._market.domain, commitment),
+        )
+        receipt = await self._aggregator.upload_update(header, pending.data)
+        self._check_receipt(receipt, commitment, view.config.aggregator)
+        await asyncio.to_thread(self._memory.keep_receipt, round, receipt.SerializeToString())
+        self._log.info(
+            "trainer.uploaded", round=round, cid=to_text(cid), bytes=len(pending.data), seconds=time.monotonic() - started_at
+        )
+
+    def _check_receipt(self, message: Receipt, sent: eip712.UpdateCommitment, aggregator: str) -> None:
+        receipt = wire.read_receipt(message)
+        for field in ("task_id", "round", "point_x", "point_y", "cid_digest"):
+            if getattr(receipt, field) != getattr(sent, field):
+                raise InvalidReceipt(field, getattr(receipt, field), getattr(sent, field))
+        if receipt.trainer != self._account.address:
+            raise InvalidReceipt("trainer", receipt.trainer, self._account.address)
+        try:
+            signer = eip712.recover_receipt(self._market.domain, receipt, message.signature)
+        except ValueError as error:
+            raise InvalidReceipt("signature", str(error), f"{aggregator}'s") from error
+        if signer != aggregator:
+            raise InvalidReceipt("signature", f"{signer}'s", f"{aggregator}'s")
+
+    # ------------------------------------------------------------------- chain
+
+    async def _until_closed(self) -> None:
+        """Waits for the task's end, and ends a round that is overdue: its trainers are owed the aggregator's bond."""
+        while (view := await self._view()).state != TaskState.CLOSED:
+            clock = await asyncio.to_thread(self._market.chain.now_seconds)
+            if view.state == TaskState.OPEN and max(clock, int(time.time())) > view.deadline_seconds:
+                await self._expire(view.current_round)
+            await asyncio.sleep(self._poll_seconds)
+
+    async def _expire(self, round: int) -> None:
+        # Somebody else may have been faster, or the chain's clock be behind: the next look will tell.
+        with suppress(TransactionReverted):
+            await asyncio.to_thread(self._market.expire_round, self._account, self._task_id, round)
+            self._log.warning("trainer.expired_round", round=round)
+
+    async def _view(self) -> TaskView:
+        return await asyncio.to_thread(self._market.task, self._task_id)
+
+    async def _download(self, version: int, dim: int, *, wait: bool = False) -> bytes:
+        while True:
+            try:
+                return await self._aggregator.download_model(
+                    self._task_id, version, limit_bytes=model_size_limit_bytes(dim)
+                )
+            except UnknownModel:
+                if not wait:
+                    raise
+                await asyncio.sleep(min(self._poll_seconds, 0.5))
+
+    def _checked_terms(self) -> Derived:
+        assert self._terms is not None, "check() comes first"
+        return self._terms

@@ -1,0 +1,195 @@
+"""Checks a bundle again: every key derived here, every proof verified, every number recomputed; nothing is believed.
+
+Offline it takes the files' word for what was on chain (commitments, settled scores, pay), and shows that all of it fits
+together; with a chain, these are compared with the chain.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from circuits.bn254 import G1Point
+from circuits.commitment import check_opening, commit, empty_column
+from circuits.errors import CircuitError
+from circuits.linear.gram import full_matrix
+from circuits.model import fold_commitment
+from circuits.prover import Prover
+from circuits.statement import Statement
+from clients.bundle import Bundle, BundleError, RoundRecord, TaskRecord, point_hex, point_of
+from clients.record import NotSettled, round_record, task_record
+from contracts.bindings import Chain, Market
+from store.errors import MalformedObject
+from store.objects import decode_model, model_size_limit_bytes
+
+
+class CheckFailed(Exception):
+    """A check does not hold; the message says what was found and what should be there."""
+
+
+@dataclass
+class Report:
+    """What was checked, in order.
+
+    Attributes:
+        checks: (what, "" if it holds, else why not).
+        notes: what a reader should know besides.
+    """
+
+    checks: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    listener: Callable[[str, str], None] | None = None
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.checks) and not any(why for _, why in self.checks)
+
+    @contextmanager
+    def check(self, what: str) -> Iterator[None]:
+        """Records whether the block raised."""
+        why = ""
+        try:
+            yield
+        except (CheckFailed, BundleError, NotSettled, CircuitError, MalformedObject) as error:
+            why = str(error) or type(error).__name__
+        self.checks.append((what, why))
+        if self.listener:
+            self.listener(what, why)
+
+
+def verify_bundle(
+    bundle: Bundle,
+    *,
+    rpc_url: str | None = None,
+    market: str | None = None,
+    listener: Callable[[str, str], None] | None = None,
+) -> Report:
+    """Checks everything in the bundle; with `rpc_url` also against that chain.
+
+    Args:
+        market: address of the market that the reader trusts; by default the bundle's own, which is then a note.
+        listener: called after each check.
+    Raises:
+        BundleError: task.json itself cannot be read.
+        ChainUnavailable: no chain at `rpc_url`.
+    """
+    report = Report(listener=listener)
+    task = bundle.task()
+    statement = task.statement
+    with Prover(srs_directory=bundle.srs_directory) as prover:
+        _check_keys(report, task, statement, prover)
+        _check_rounds(report, bundle, task, statement, prover)
+        if rpc_url is not None:
+            _check_chain(report, bundle, task, prover, Market(Chain(rpc_url), market or task.market))
+            if market is None:
+                report.notes.append(f"the market's address {task.market} is the bundle's own: compare it with yours")
+    if rpc_url is None:
+        report.notes.append("offline: that these commitments and payments are the chain's was not checked (--rpc URL)")
+    return report
+
+
+def _check_keys(report: Report, task: TaskRecord, statement: Statement, prover: Prover) -> None:
+    for k, digest in task.srs_sha256.items():
+        with report.check(f"string kzg{k} is the one named in the task"):
+            srs = prover.srs(k)
+            _require("SHA-256", srs.digest, digest)
+            if srs.is_test_only:
+                report.notes.append(f"string kzg{k} is for tests only: whoever made it can forge proofs")
+    for layer, circuit, pinned in (
+        ("linear", statement.linear_circuit, task.linear_vka),
+        ("rule", statement.rule_circuit, task.rule_vka),
+    ):
+        with report.check(f"{layer} key follows from {circuit.name}"):
+            _require("strings", circuit.settings.logrows in task.srs_sha256, True)
+            _require("verifying key", prover.keys(circuit).vka_digest.hex(), pinned)
+    with report.check("unfilled slots hold the fixed public column"):
+        found = commit(empty_column(task.dim), prover.srs(task.logrows))
+        _require("empty slot", point_hex(found), task.empty_slot)
+
+
+def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: Statement, prover: Prover) -> None:
+    model, used = task.genesis, set[str]()
+    with report.check("genesis model opens the task's genesis commitment"):
+        _check_model(bundle, "genesis.safetensors", task, model, prover)
+    count = bundle.round_count()
+    with report.check(f"{count} rounds of at most {task.rounds}"):
+        if not 0 < count <= task.rounds:
+            raise CheckFailed(f"{count} rounds")
+    for number in range(count):
+        record = bundle.round(number)
+        name = f"round {number + 1}"
+        with report.check(f"{name}: no commitment was used before"):
+            points = [e.point for e in record.entries]
+            if len(set(points)) < len(points) or used & set(points) or record.round != number:
+                raise CheckFailed("a commitment appears twice, or the record is another round's")
+            used |= set(points)
+        with report.check(f"{name}: Gram matrix proven over exactly the committed updates"):
+            _check_linear(bundle, record, task, statement, prover)
+        with report.check(f"{name}: accepted and scored by {statement.rule.name}, proven"):
+            _check_rule(bundle, record, statement, prover)
+        with report.check(f"{name}: pay is the reward split by proven score"):
+            _check_pay(record, int(task.reward_per_round_wei))
+        with report.check(f"{name}: model commitment moved by exactly the accepted updates"):
+            accepted = [point_of(e.point) for e in record.entries if e.accepted]
+            moved = fold_commitment(point_of(model), accepted, task.slots)
+            _require("model commitment", point_hex(moved), record.model)
+        with report.check(f"{name}: the model handed over opens the commitment"):
+            _check_model(bundle, f"round-{number}/model.safetensors", task, record.model, prover)
+        model = record.model
+
+
+def _check_linear(bundle: Bundle, record: RoundRecord, task: TaskRecord, statement: Statement, prover: Prover) -> None:
+    proof = bundle.proof(record.round, "linear")
+    prover.verify(statement.linear_circuit, proof)
+    empty = [point_of(task.empty_slot)] * (task.slots - len(record.entries))
+    expected: list[G1Point] = [point_of(e.point) for e in record.entries] + empty
+    _require("proven commitments", proof.committed_points(task.slots), expected)
+    _require("instances", len(proof.instances), task.slots * (task.slots + 1) // 2 + 1)
+    _require("range tally", proof.instances[-1], statement.linear_circuit.tally)
+
+
+def _check_rule(bundle: Bundle, record: RoundRecord, statement: Statement, prover: Prover) -> None:
+    gram = list(bundle.proof(record.round, "linear").instances[:-1])
+    proof = bundle.proof(record.round, "rule")
+    prover.verify(statement.rule_circuit, proof)
+    padding = [0] * (statement.slots - len(record.entries))
+    active = statement.active_bits(len(record.entries))
+    accept = [int(e.accepted) for e in record.entries] + padding
+    score = [e.score for e in record.entries] + padding
+    expected = [*gram, *active, *statement.rule_param_list, *accept, *score]
+    _require("instances", list(proof.instances), expected)
+    reference = statement.rule.reference(full_matrix(gram, statement.slots), active, **statement.rule_params)
+    _require("integer reference", reference, (accept, score))
+
+
+def _check_pay(record: RoundRecord, reward_wei: int) -> None:
+    total = sum(e.score for e in record.entries)
+    for entry in record.entries:
+        due_wei = reward_wei * entry.score // total if total else 0
+        _require(f"pay of {entry.trainer}", int(entry.paid_wei), due_wei)
+
+
+def _check_model(bundle: Bundle, name: str, task: TaskRecord, point: str, prover: Prover) -> None:
+    data = bundle.read(name, model_size_limit_bytes(task.dim))
+    check_opening(decode_model(data, task.dim), point_of(point), prover.srs(task.logrows))
+
+
+def _check_chain(report: Report, bundle: Bundle, task: TaskRecord, prover: Prover, market: Market) -> None:
+    with report.check("the chain's task has these terms"):
+        strings = [prover.srs(k) for k in task.srs_sha256]
+        _require("terms", task, task_record(market, task.task_id, strings))
+    for number in range(bundle.round_count()):
+        with report.check(f"round {number + 1}: the chain settled exactly this"):
+            _require("record", bundle.round(number), round_record(market, task.task_id, number))
+    with report.check("the chain's model commitment is the last round's"):
+        last = bundle.round(bundle.round_count() - 1)
+        _require("model commitment", point_hex(market.model_commitment(task.task_id)), last.model)
+
+
+def _require(what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise CheckFailed(f"{what}: found {_short(found)}, expected {_short(expected)}")
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 120 else text[:117] + "..."

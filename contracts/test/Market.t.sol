@@ -1,0 +1,679 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {IMarket} from "../src/interfaces/IMarket.sol";
+import {Point} from "../src/types/Point.sol";
+import {Layer, Round, RoundState, RoundView, Settlement, Submission} from "../src/types/Round.sol";
+import {TaskConfig, TaskId, TaskState, TaskView} from "../src/types/Task.sol";
+import {ContractWallet} from "./utils/Accounts.sol";
+import {MarketFixture} from "./utils/MarketFixture.sol";
+
+/// @notice The state machine: every transition, and every way not to make it.
+contract MarketTest is MarketFixture {
+    Round private constant FIRST = Round.wrap(0);
+    Round private constant SECOND = Round.wrap(1);
+
+    // ----------------------------------------------------------- createTask
+
+    function test_createEscrowsTheWholeReward() public {
+        TaskConfig memory config = defaultConfig();
+        vm.expectEmit(address(market));
+        emit IMarket.TaskCreated(TaskId.wrap(1), OWNER, AGGREGATOR, config, genesisCid, "rule");
+        TaskId taskId = create(config);
+        TaskView memory task = market.taskOf(taskId);
+        assertEq(TaskId.unwrap(taskId), 1, "id");
+        assertEq(uint256(task.state), uint256(TaskState.Funded), "state");
+        assertEq(task.owner, OWNER, "owner");
+        assertEq(task.escrowWei, ROUNDS * REWARD, "escrow");
+        assertEq(task.modelScale, 12, "K");
+        assertEq(task.deadline, 0, "deadline");
+        assertEq(task.model, pointOf(GENESIS_SCALAR), "model");
+        assertEq(keccak256(abi.encode(task.config)), keccak256(abi.encode(config)), "config");
+        assertEq(address(market).balance, ROUNDS * REWARD, "balance");
+    }
+
+    function test_createRefusesAnyOtherValue() public {
+        TaskConfig memory config = defaultConfig();
+        uint256[3] memory values = [uint256(0), ROUNDS * REWARD - 1, ROUNDS * REWARD + 1];
+        for (uint256 i = 0; i < values.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(IMarket.WrongValue.selector, ROUNDS * REWARD, values[i]));
+            vm.prank(OWNER);
+            market.createTask{value: values[i]}(config, genesisCid, "rule");
+        }
+    }
+
+    function test_createChecksTheTerms() public {
+        TaskConfig memory config = defaultConfig();
+        config.slots = 2;
+        vm.expectRevert(abi.encodeWithSelector(IMarket.FieldTooSmall.selector, bytes32("slots"), 2, 3));
+        vm.prank(OWNER);
+        market.createTask{value: ROUNDS * REWARD}(config, genesisCid, "rule");
+    }
+
+    function test_createRefusesOneColumnForTwoPurposes() public {
+        TaskConfig memory config = defaultConfig();
+        config.emptySlot = config.genesis;
+        vm.expectRevert(
+            abi.encodeWithSelector(IMarket.PointAlreadyUsed.selector, config.genesis.x, config.genesis.y)
+        );
+        vm.prank(OWNER);
+        market.createTask{value: ROUNDS * REWARD}(config, genesisCid, "rule");
+    }
+
+    // ------------------------------------------------------------- postBond
+
+    function test_bondOpensTheFirstRound() public {
+        TaskId taskId = create(defaultConfig());
+        vm.expectEmit(address(market));
+        emit IMarket.BondPosted(taskId, AGGREGATOR, BOND);
+        vm.expectEmit(address(market));
+        emit IMarket.RoundOpened(taskId, FIRST, START + COMMIT_WINDOW);
+        vm.prank(AGGREGATOR);
+        market.postBond{value: BOND}(taskId);
+        TaskView memory task = market.taskOf(taskId);
+        assertEq(uint256(task.state), uint256(TaskState.Open), "state");
+        assertEq(uint256(task.roundState), uint256(RoundState.Collecting), "round");
+        assertEq(task.deadline, START + COMMIT_WINDOW, "deadline");
+        assertEq(task.bondWei, BOND, "bond");
+    }
+
+    function test_onlyTheAggregatorPostsTheBond() public {
+        TaskId taskId = create(defaultConfig());
+        vm.expectRevert(abi.encodeWithSelector(IMarket.NotAggregator.selector, OWNER));
+        vm.prank(OWNER);
+        market.postBond{value: BOND}(taskId);
+    }
+
+    function test_bondRefusesAnyOtherValue() public {
+        TaskId taskId = create(defaultConfig());
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongValue.selector, BOND, BOND - 1));
+        vm.prank(AGGREGATOR);
+        market.postBond{value: BOND - 1}(taskId);
+    }
+
+    function test_bondIsPostedOnce() public {
+        TaskId taskId = open(defaultConfig(), 0);
+        vm.expectRevert(_wrongState(taskId, TaskState.Funded, TaskState.Open));
+        vm.prank(AGGREGATOR);
+        market.postBond{value: BOND}(taskId);
+    }
+
+    // ------------------------------------------------------------- joinTask
+
+    function test_joinIsOpenToAllButOnce() public {
+        TaskId taskId = create(defaultConfig());
+        assertTrue(!market.hasJoined(taskId, trainer(0)), "joined before");
+        vm.expectEmit(address(market));
+        emit IMarket.TrainerJoined(taskId, trainer(0));
+        vm.startPrank(trainer(0));
+        market.joinTask(taskId);
+        assertTrue(market.hasJoined(taskId, trainer(0)), "not joined");
+        vm.expectRevert(abi.encodeWithSelector(IMarket.AlreadyJoined.selector, trainer(0)));
+        market.joinTask(taskId);
+        vm.stopPrank();
+    }
+
+    function test_joinRefusesAClosedTask() public {
+        TaskId taskId = create(defaultConfig());
+        vm.prank(OWNER);
+        market.closeTask(taskId);
+        vm.expectRevert(_wrongState(taskId, TaskState.Open, TaskState.Closed));
+        market.joinTask(taskId);
+    }
+
+    // ---------------------------------------------------------- commitRound
+
+    function test_commitFixesTheUpdates() public {
+        TaskId taskId = open(defaultConfig(), 3);
+        Submission[] memory list = submissions(taskId, 0, 3);
+        Settlement memory expected = settlement(0, 3, 4);
+        bytes[] memory cids = new bytes[](3);
+        (cids[0], cids[1], cids[2]) = (list[0].cid, list[1].cid, list[2].cid);
+        vm.warp(START + COMMIT_WINDOW); // the last moment
+        vm.expectEmit(address(market));
+        emit IMarket.RoundCommitted(
+            taskId, FIRST, expected.trainers, expected.points, cids, START + COMMIT_WINDOW + SETTLE_WINDOW
+        );
+        vm.prank(AGGREGATOR);
+        market.commitRound(taskId, FIRST, list);
+        RoundView memory round = market.roundOf(taskId, FIRST);
+        assertEq(uint256(round.state), uint256(RoundState.Committed), "state");
+        assertEq(round.trainerCount, 3, "trainers");
+        assertEq(round.settleDeadline, START + COMMIT_WINDOW + SETTLE_WINDOW, "deadline");
+        assertEq(round.updates, keccak256(abi.encode(expected.trainers, expected.points)), "updates");
+        assertEq(market.taskOf(taskId).deadline, round.settleDeadline, "task's deadline");
+        assertTrue(market.isPointUsed(taskId, expected.points[2].x), "point not marked");
+    }
+
+    function test_commitByTheAggregatorOnly() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        Submission[] memory list = submissions(taskId, 0, 2);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.NotAggregator.selector, ANYONE));
+        vm.prank(ANYONE);
+        market.commitRound(taskId, FIRST, list);
+    }
+
+    function test_commitNeedsAnOpenTask() public {
+        TaskId taskId = create(defaultConfig());
+        _commitRefused(
+            taskId, FIRST, new Submission[](0), _wrongState(taskId, TaskState.Open, TaskState.Funded)
+        );
+    }
+
+    function test_commitIsForTheCurrentRoundOnce() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        Submission[] memory list = submissions(taskId, 1, 2);
+        _commitRefused(
+            taskId, SECOND, list, abi.encodeWithSelector(IMarket.WrongRound.selector, FIRST, SECOND)
+        );
+        commit(taskId, 0, 2);
+        _commitRefused(
+            taskId,
+            FIRST,
+            list,
+            abi.encodeWithSelector(
+                IMarket.WrongRoundState.selector, FIRST, RoundState.Collecting, RoundState.Committed
+            )
+        );
+    }
+
+    function test_commitWithinItsWindow() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        Submission[] memory list = submissions(taskId, 0, 2);
+        vm.warp(START + COMMIT_WINDOW + 1);
+        _commitRefused(
+            taskId,
+            FIRST,
+            list,
+            abi.encodeWithSelector(IMarket.CommitWindowClosed.selector, START + COMMIT_WINDOW)
+        );
+    }
+
+    function test_commitNeedsQuorumAndSlots() public {
+        TaskId taskId = open(defaultConfig(), 5);
+        Submission[] memory list = submissions(taskId, 0, 1);
+        _commitRefused(taskId, FIRST, list, abi.encodeWithSelector(IMarket.TooFewTrainers.selector, 1, 2));
+        list = submissions(taskId, 0, 5);
+        _commitRefused(taskId, FIRST, list, abi.encodeWithSelector(IMarket.TooManyTrainers.selector, 5, 4));
+    }
+
+    function test_commitNeedsTrainersThatJoined() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        Submission[] memory list = submissions(taskId, 0, 3);
+        _commitRefused(taskId, FIRST, list, abi.encodeWithSelector(IMarket.NotJoined.selector, trainer(2)));
+    }
+
+    function test_commitRefusesATrainerTwice() public {
+        TaskId taskId = open(defaultConfig(), 3);
+        Submission[] memory list = submissions(taskId, 0, 3);
+        list[2] = submission(taskId, 0, 0);
+        list[2].point = pointOf(4242);
+        list[2].signature = signed(taskId, 0, 0, list[2].point, list[2].cid);
+        _commitRefused(
+            taskId, FIRST, list, abi.encodeWithSelector(IMarket.DuplicateTrainer.selector, trainer(0))
+        );
+    }
+
+    function test_commitRefusesACopiedCommitment() public {
+        TaskId taskId = open(defaultConfig(), 3);
+        Submission[] memory list = submissions(taskId, 0, 3);
+        _copyInto(list[2], taskId, 0, 2, list[0].point);
+        _commitRefused(taskId, FIRST, list, _alreadyUsed(list[0].point));
+    }
+
+    function test_commitRefusesAReplayedCommitment() public {
+        TaskId taskId = committed(3);
+        settle(taskId, 0, settlement(0, 3, 4));
+        Submission[] memory list = submissions(taskId, 1, 3);
+        _copyInto(list[1], taskId, 1, 1, pointOf(updateScalar(0, 1))); // one's own
+        _commitRefused(taskId, SECOND, list, _alreadyUsed(list[1].point));
+        list = submissions(taskId, 1, 3);
+        _copyInto(list[1], taskId, 1, 1, pointOf(updateScalar(0, 0))); // another's
+        _commitRefused(taskId, SECOND, list, _alreadyUsed(list[1].point));
+    }
+
+    function test_commitRefusesPublicColumns() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        Submission[] memory list = submissions(taskId, 0, 2);
+        _copyInto(list[0], taskId, 0, 0, pointOf(EMPTY_SLOT_SCALAR));
+        _commitRefused(taskId, FIRST, list, _alreadyUsed(list[0].point));
+        _copyInto(list[0], taskId, 0, 0, pointOf(GENESIS_SCALAR));
+        _commitRefused(taskId, FIRST, list, _alreadyUsed(list[0].point));
+    }
+
+    function test_commitmentsOfTwoTasksDoNotMeet() public {
+        committed(2);
+        committed(2); // the same points
+    }
+
+    function test_commitRefusesPointsOffTheCurve() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        Submission[] memory list = submissions(taskId, 0, 2);
+        _copyInto(list[0], taskId, 0, 0, Point(0, 0));
+        _commitRefused(taskId, FIRST, list, abi.encodeWithSelector(IMarket.InvalidPoint.selector, 0, 0));
+        _copyInto(list[0], taskId, 0, 0, Point(1, 3));
+        _commitRefused(taskId, FIRST, list, abi.encodeWithSelector(IMarket.InvalidPoint.selector, 1, 3));
+    }
+
+    function test_commitRefusesUnreasonableCids() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        Submission[] memory list = submissions(taskId, 0, 2);
+        list[1].cid = "";
+        _commitRefused(taskId, FIRST, list, abi.encodeWithSelector(IMarket.InvalidCid.selector, 0, 128));
+        list[1].cid = new bytes(129);
+        _commitRefused(taskId, FIRST, list, abi.encodeWithSelector(IMarket.InvalidCid.selector, 129, 128));
+    }
+
+    /// @dev A signature holds for one trainer, task, round, point, CID and market.
+    function test_commitRefusesEverySignatureButTheTrainersOnThisUpdate() public {
+        TaskId other = open(defaultConfig(), 2);
+        TaskId taskId = open(defaultConfig(), 2);
+        Submission[] memory list = submissions(taskId, 0, 2);
+        bytes[6] memory wrong = [
+            signed(taskId, 0, 1, list[0].point, list[0].cid), // another trainer's
+            signed(other, 0, 0, list[0].point, list[0].cid), // another task
+            signed(taskId, 1, 0, list[0].point, list[0].cid), // another round
+            signed(taskId, 0, 0, list[1].point, list[0].cid), // another point
+            signed(taskId, 0, 0, list[0].point, list[1].cid), // another CID
+            bytes("") // none
+        ];
+        for (uint256 i = 0; i < wrong.length; ++i) {
+            list[0].signature = wrong[i];
+            _commitRefused(
+                taskId, FIRST, list, abi.encodeWithSelector(IMarket.InvalidSignature.selector, trainer(0))
+            );
+        }
+    }
+
+    function test_contractWalletsSignToo() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        ContractWallet wallet = new ContractWallet();
+        wallet.join(market, taskId);
+        Submission[] memory list = submissions(taskId, 0, 2);
+        list[1].trainer = address(wallet);
+        list[1].signature = "";
+        _commitRefused(
+            taskId, FIRST, list, abi.encodeWithSelector(IMarket.InvalidSignature.selector, address(wallet))
+        );
+        wallet.approve(market.updateDigest(taskId, FIRST, list[1].point, keccak256(list[1].cid)));
+        vm.prank(AGGREGATOR);
+        market.commitRound(taskId, FIRST, list);
+    }
+
+    // ---------------------------------------------------------- settleRound
+
+    function test_settlePaysByScoreAndMovesTheModel() public {
+        TaskId taskId = committed(3);
+        Settlement memory given = settlement(0, 3, 4);
+        given.acceptBits = 5; // trainers 0 and 2
+        (given.scores[0], given.scores[2]) = (1, 2);
+        uint256[] memory paid = new uint256[](3);
+        (paid[0], paid[2]) = (333, 666);
+        // K / n = 12 / 2
+        Point memory model = pointOf(GENESIS_SCALAR + 6 * (updateScalar(0, 0) + updateScalar(0, 2)));
+        vm.warp(START + SETTLE_WINDOW); // the last moment
+        vm.expectEmit(address(market));
+        emit IMarket.RoundSettled(taskId, FIRST, 5, given.scores, paid, model);
+        vm.expectEmit(address(market));
+        emit IMarket.RoundOpened(taskId, SECOND, START + SETTLE_WINDOW + COMMIT_WINDOW);
+        settle(taskId, 0, given);
+
+        assertEq(credit(taskId, trainer(0)), 333, "trainer 0");
+        assertEq(credit(taskId, trainer(1)), 0, "trainer 1");
+        assertEq(credit(taskId, trainer(2)), 666, "trainer 2");
+        TaskView memory task = market.taskOf(taskId);
+        assertEq(task.escrowWei, ROUNDS * REWARD - 999, "escrow keeps the remainder");
+        assertEq(task.creditsWei, 999, "credits");
+        assertEq(task.model, model, "model");
+        assertEq(market.modelCommitment(taskId), model, "model commitment");
+        assertEq(uint256(task.roundState), uint256(RoundState.Collecting), "next round");
+        RoundView memory round = market.roundOf(taskId, FIRST);
+        assertEq(uint256(round.state), uint256(RoundState.Settled), "state");
+        assertEq(round.acceptBits, 5, "accept");
+    }
+
+    function test_settleWithNobodyAcceptedPaysNothing() public {
+        TaskId taskId = committed(2);
+        settle(taskId, 0, settlement(0, 2, 4));
+        TaskView memory task = market.taskOf(taskId);
+        assertEq(task.escrowWei, ROUNDS * REWARD, "escrow");
+        assertEq(task.model, pointOf(GENESIS_SCALAR), "model");
+    }
+
+    function test_settleWithAllScoresZeroMovesTheModelAndPaysNothing() public {
+        TaskId taskId = committed(2);
+        Settlement memory given = settlement(0, 2, 4);
+        acceptFirst(given, 1, 0);
+        settle(taskId, 0, given);
+        assertEq(market.taskOf(taskId).creditsWei, 0, "credits");
+        assertEq(market.modelCommitment(taskId), pointOf(GENESIS_SCALAR + 12 * updateScalar(0, 0)), "model");
+    }
+
+    function test_lastRoundClosesTheTask() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        for (uint256 round = 0; round < ROUNDS; ++round) {
+            commit(taskId, round, 2);
+            Settlement memory given = settlement(round, 2, 4);
+            acceptFirst(given, 2, 7);
+            if (round == ROUNDS - 1) {
+                given.scores[1] = 0;
+                vm.expectEmit(address(market));
+                emit IMarket.TaskClosed(taskId, 0, BOND);
+            }
+            settle(taskId, round, given);
+        }
+        TaskView memory task = market.taskOf(taskId);
+        assertEq(uint256(task.state), uint256(TaskState.Closed), "state");
+        assertEq(uint256(task.roundState), uint256(RoundState.None), "round");
+        assertEq(credit(taskId, trainer(0)), 500 + 500 + 1000, "trainer 0");
+        assertEq(credit(taskId, trainer(1)), 500 + 500, "trainer 1");
+        assertEq(credit(taskId, AGGREGATOR), BOND, "aggregator");
+        assertEq(task.escrowWei + task.bondWei, 0, "left");
+        assertEq(task.creditsWei, ROUNDS * REWARD + BOND, "credits");
+    }
+
+    function test_settleIsForTheCurrentRoundOnce() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        _settleRefused(taskId, FIRST, _wrongRoundState(FIRST, RoundState.Committed, RoundState.Collecting));
+        commit(taskId, 0, 2);
+        _settleRefused(taskId, SECOND, abi.encodeWithSelector(IMarket.WrongRound.selector, FIRST, SECOND));
+        settle(taskId, 0, settlement(0, 2, 4));
+        _settleRefused(taskId, FIRST, abi.encodeWithSelector(IMarket.WrongRound.selector, SECOND, FIRST));
+    }
+
+    function test_settleWithinItsWindow() public {
+        TaskId taskId = committed(2);
+        vm.warp(START + SETTLE_WINDOW + 1);
+        _settleRefused(
+            taskId, FIRST, abi.encodeWithSelector(IMarket.SettleWindowClosed.selector, START + SETTLE_WINDOW)
+        );
+    }
+
+    function test_settleChecksTheUpdates() public {
+        TaskId taskId = committed(3);
+        Settlement memory given = settlement(0, 3, 4);
+        bytes32 hash = keccak256(abi.encode(given.trainers, given.points));
+        (given.trainers[0], given.trainers[1]) = (given.trainers[1], given.trainers[0]);
+        bytes32 wrong = keccak256(abi.encode(given.trainers, given.points));
+        vm.expectRevert(abi.encodeWithSelector(IMarket.UpdatesMismatch.selector, hash, wrong));
+        settle(taskId, 0, given);
+        // A trainer dropped.
+        given = settlement(0, 2, 4);
+        wrong = keccak256(abi.encode(given.trainers, given.points));
+        vm.expectRevert(abi.encodeWithSelector(IMarket.UpdatesMismatch.selector, hash, wrong));
+        settle(taskId, 0, given);
+    }
+
+    function test_settleGoesThroughTheGate() public {
+        TaskId taskId = committed(2);
+        Settlement memory given = settlement(0, 2, 4);
+        given.linearVka[0] = "self-made";
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IMarket.VkaMismatch.selector,
+                Layer.Linear,
+                keccak256(abi.encodePacked(linearVka())),
+                keccak256(abi.encodePacked(given.linearVka))
+            )
+        );
+        settle(taskId, 0, given);
+    }
+
+    function test_settleNeedsAnOpenTask() public {
+        TaskId taskId = create(defaultConfig());
+        _settleRefused(taskId, FIRST, _wrongState(taskId, TaskState.Open, TaskState.Funded));
+    }
+
+    // --------------------------------------------------------- publishModel
+
+    function test_publishAfterTheSettlement() public {
+        TaskId taskId = committed(2);
+        vm.expectRevert(_wrongRoundState(FIRST, RoundState.Settled, RoundState.Committed));
+        vm.prank(AGGREGATOR);
+        market.publishModel(taskId, FIRST, "cid");
+        settle(taskId, 0, settlement(0, 2, 4));
+        vm.expectEmit(address(market));
+        emit IMarket.ModelPublished(taskId, FIRST, "cid");
+        vm.prank(AGGREGATOR);
+        market.publishModel(taskId, FIRST, "cid");
+    }
+
+    function test_publishByTheAggregatorOnlyAndReasonably() public {
+        TaskId taskId = committed(2);
+        settle(taskId, 0, settlement(0, 2, 4));
+        vm.expectRevert(abi.encodeWithSelector(IMarket.NotAggregator.selector, ANYONE));
+        vm.prank(ANYONE);
+        market.publishModel(taskId, FIRST, "cid");
+        vm.expectRevert(abi.encodeWithSelector(IMarket.InvalidCid.selector, 0, 128));
+        vm.prank(AGGREGATOR);
+        market.publishModel(taskId, FIRST, "");
+    }
+
+    // ---------------------------------------------------------- expireRound
+
+    function test_expiredCommitCostsTheWholeBond() public {
+        TaskId taskId = committed(3);
+        Settlement memory given = settlement(0, 3, 4);
+        vm.warp(START + SETTLE_WINDOW + 1);
+        uint256[] memory paid = new uint256[](3);
+        (paid[0], paid[1], paid[2]) = (501, 500, 500); // 1501 in three
+        vm.expectEmit(address(market));
+        emit IMarket.RoundExpired(taskId, FIRST, given.trainers, paid);
+        vm.expectEmit(address(market));
+        emit IMarket.TaskClosed(taskId, ROUNDS * REWARD, 0);
+        _expire(taskId, FIRST, given.trainers, given.points);
+        assertEq(credit(taskId, trainer(0)), 501, "trainer 0");
+        assertEq(credit(taskId, trainer(2)), 500, "trainer 2");
+        assertEq(credit(taskId, OWNER), ROUNDS * REWARD, "owner");
+        assertEq(credit(taskId, AGGREGATOR), 0, "aggregator");
+        assertEq(uint256(market.roundOf(taskId, FIRST).state), uint256(RoundState.Expired), "round");
+        assertEq(uint256(market.taskOf(taskId).state), uint256(TaskState.Closed), "task");
+    }
+
+    /// @dev Silence must not be a way out of paying for a round.
+    function test_ownerWhoIsAggregatorLosesAtLeastWhatItKeeps() public {
+        TaskConfig memory config = defaultConfig();
+        (config.aggregator, config.bondWei) = (OWNER, REWARD); // the smallest bond there can be
+        TaskId taskId = create(config);
+        vm.prank(OWNER);
+        market.postBond{value: REWARD}(taskId);
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.prank(trainer(i));
+            market.joinTask(taskId);
+        }
+        Submission[] memory list = submissions(taskId, 0, 3);
+        vm.prank(OWNER);
+        market.commitRound(taskId, FIRST, list);
+        Settlement memory given = settlement(0, 3, 4);
+        vm.warp(START + SETTLE_WINDOW + 1);
+        _expire(taskId, FIRST, given.trainers, given.points);
+        uint256 trainersGot =
+            credit(taskId, trainer(0)) + credit(taskId, trainer(1)) + credit(taskId, trainer(2));
+        assertEq(trainersGot, REWARD, "trainers got less than the round's reward");
+        assertEq(credit(taskId, OWNER), (ROUNDS - 1) * REWARD + REWARD, "owner");
+    }
+
+    function test_expiredCollectionCostsNothing() public {
+        TaskId taskId = open(defaultConfig(), 3);
+        vm.warp(START + COMMIT_WINDOW + 1);
+        vm.expectEmit(address(market));
+        emit IMarket.RoundExpired(taskId, FIRST, new address[](0), new uint256[](0));
+        vm.expectEmit(address(market));
+        emit IMarket.TaskClosed(taskId, ROUNDS * REWARD, BOND);
+        _expire(taskId, FIRST, new address[](0), new Point[](0));
+        assertEq(credit(taskId, OWNER), ROUNDS * REWARD, "owner");
+        assertEq(credit(taskId, AGGREGATOR), BOND, "aggregator");
+    }
+
+    function test_expireAfterTheWindowOnly() public {
+        TaskId taskId = open(defaultConfig(), 3);
+        vm.warp(START + COMMIT_WINDOW);
+        _expireRefused(
+            taskId, FIRST, 0, abi.encodeWithSelector(IMarket.WindowStillOpen.selector, START + COMMIT_WINDOW)
+        );
+        commit(taskId, 0, 3);
+        uint256 deadline = START + COMMIT_WINDOW + SETTLE_WINDOW;
+        vm.warp(deadline);
+        _expireRefused(taskId, FIRST, 3, abi.encodeWithSelector(IMarket.WindowStillOpen.selector, deadline));
+    }
+
+    function test_expireChecksTheUpdates() public {
+        TaskId taskId = committed(3);
+        vm.warp(START + SETTLE_WINDOW + 1);
+        Settlement memory given = settlement(0, 3, 4);
+        bytes32 hash = keccak256(abi.encode(given.trainers, given.points));
+        given.trainers[1] = ANYONE; // wants the bond
+        bytes32 wrong = keccak256(abi.encode(given.trainers, given.points));
+        vm.expectRevert(abi.encodeWithSelector(IMarket.UpdatesMismatch.selector, hash, wrong));
+        _expire(taskId, FIRST, given.trainers, given.points);
+    }
+
+    function test_expireTakesNoTrainersWithoutACommit() public {
+        TaskId taskId = open(defaultConfig(), 3);
+        vm.warp(START + COMMIT_WINDOW + 1);
+        _expireRefused(
+            taskId, FIRST, 3, abi.encodeWithSelector(IMarket.WrongLength.selector, bytes32("trainers"), 6, 0)
+        );
+    }
+
+    function test_expireIsForTheCurrentRoundOfAnOpenTask() public {
+        TaskId taskId = committed(3);
+        vm.warp(START + SETTLE_WINDOW + 1);
+        _expireRefused(taskId, SECOND, 3, abi.encodeWithSelector(IMarket.WrongRound.selector, FIRST, SECOND));
+        Settlement memory given = settlement(0, 3, 4);
+        _expire(taskId, FIRST, given.trainers, given.points);
+        _expireRefused(taskId, FIRST, 3, _wrongState(taskId, TaskState.Open, TaskState.Closed));
+    }
+
+    // ------------------------------------------------------------ closeTask
+
+    function test_ownerCancelsBeforeTheBond() public {
+        TaskId taskId = create(defaultConfig());
+        vm.expectEmit(address(market));
+        emit IMarket.TaskClosed(taskId, ROUNDS * REWARD, 0);
+        vm.prank(OWNER);
+        market.closeTask(taskId);
+        assertEq(market.withdraw(taskId, OWNER), ROUNDS * REWARD, "refund");
+    }
+
+    function test_nobodyElseCancels() public {
+        TaskId taskId = create(defaultConfig());
+        vm.expectRevert(abi.encodeWithSelector(IMarket.NotOwner.selector, AGGREGATOR));
+        vm.prank(AGGREGATOR);
+        market.closeTask(taskId);
+    }
+
+    /// @dev An early close would be a way out of paying.
+    function test_ownerCannotCloseAnOpenTask() public {
+        TaskId taskId = committed(2);
+        vm.expectRevert(_wrongState(taskId, TaskState.Funded, TaskState.Open));
+        vm.prank(OWNER);
+        market.closeTask(taskId);
+    }
+
+    // ---------------------------------------------------------------- views
+
+    function test_unknownTasksAreNamed() public {
+        TaskId unknown = TaskId.wrap(9);
+        bytes memory reason = abi.encodeWithSelector(IMarket.UnknownTask.selector, unknown);
+        vm.expectRevert(reason);
+        market.taskOf(unknown);
+        vm.expectRevert(reason);
+        market.roundOf(unknown, FIRST);
+        vm.expectRevert(reason);
+        market.creditOf(unknown, OWNER);
+        vm.expectRevert(reason);
+        market.hasJoined(unknown, OWNER);
+        vm.expectRevert(reason);
+        market.isPointUsed(unknown, 1);
+        vm.expectRevert(reason);
+        market.modelCommitment(unknown);
+        vm.expectRevert(reason);
+        market.joinTask(unknown);
+        vm.expectRevert(reason);
+        market.postBond(unknown);
+        vm.expectRevert(reason);
+        market.closeTask(unknown);
+        vm.expectRevert(reason);
+        market.withdraw(unknown, OWNER);
+        vm.expectRevert(reason);
+        market.publishModel(unknown, FIRST, "cid");
+    }
+
+    function test_pages() public {
+        for (uint256 i = 0; i < 5; ++i) {
+            create(defaultConfig());
+        }
+        assertEq(market.taskCount(), 5, "count");
+        assertEq(market.tasksFrom(TaskId.wrap(1), 32).length, 5, "all");
+        assertEq(market.tasksFrom(TaskId.wrap(4), 32).length, 2, "tail");
+        assertEq(market.tasksFrom(TaskId.wrap(2), 3).length, 3, "middle");
+        assertEq(market.tasksFrom(TaskId.wrap(6), 3).length, 0, "beyond");
+        assertEq(market.tasksFrom(TaskId.wrap(0), 3).length, 0, "before");
+        assertEq(market.tasksFrom(TaskId.wrap(1), 1)[0].owner, OWNER, "owner");
+        vm.expectRevert(abi.encodeWithSelector(IMarket.PageTooLarge.selector, 33, 32));
+        market.tasksFrom(TaskId.wrap(1), 33);
+    }
+
+    function test_roundsThatNeverWere() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        assertEq(uint256(market.roundOf(taskId, FIRST).state), uint256(RoundState.Collecting), "first");
+        assertEq(market.roundOf(taskId, FIRST).commitDeadline, START + COMMIT_WINDOW, "deadline");
+        assertEq(uint256(market.roundOf(taskId, SECOND).state), uint256(RoundState.None), "second");
+    }
+
+    // -------------------------------------------------------------- helpers
+
+    function _copyInto(Submission memory into, TaskId taskId, uint256 round, uint256 i, Point memory point)
+        private
+        view
+    {
+        into.point = point;
+        into.signature = signed(taskId, round, i, point, into.cid);
+    }
+
+    function _commitRefused(TaskId taskId, Round round, Submission[] memory list, bytes memory reason)
+        private
+    {
+        vm.expectRevert(reason);
+        vm.prank(AGGREGATOR);
+        market.commitRound(taskId, round, list);
+    }
+
+    function _settleRefused(TaskId taskId, Round round, bytes memory reason) private {
+        Settlement memory given = settlement(0, 2, 4);
+        vm.expectRevert(reason);
+        market.settleRound(taskId, round, given);
+    }
+
+    function _expire(TaskId taskId, Round round, address[] memory trainers, Point[] memory points) private {
+        vm.prank(ANYONE);
+        market.expireRound(taskId, round, trainers, points);
+    }
+
+    function _expireRefused(TaskId taskId, Round round, uint256 count, bytes memory reason) private {
+        Settlement memory given = settlement(0, count, 4);
+        vm.expectRevert(reason);
+        _expire(taskId, round, given.trainers, given.points);
+    }
+
+    function _wrongState(TaskId taskId, TaskState required, TaskState actual)
+        private
+        pure
+        returns (bytes memory)
+    {
+        return abi.encodeWithSelector(IMarket.WrongTaskState.selector, taskId, required, actual);
+    }
+
+    function _wrongRoundState(Round round, RoundState required, RoundState actual)
+        private
+        pure
+        returns (bytes memory)
+    {
+        return abi.encodeWithSelector(IMarket.WrongRoundState.selector, round, required, actual);
+    }
+
+    function _alreadyUsed(Point memory point) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IMarket.PointAlreadyUsed.selector, point.x, point.y);
+    }
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {IMarket} from "../../src/interfaces/IMarket.sol";
+import {Market} from "../../src/Market.sol";
+import {Point} from "../../src/types/Point.sol";
+import {Round, RoundState, Settlement, Submission} from "../../src/types/Round.sol";
+import {TaskConfig, TaskId, TaskState, TaskView} from "../../src/types/Task.sol";
+import {MarketFixture} from "../utils/MarketFixture.sol";
+import {PlainToken} from "../utils/Tokens.sol";
+
+/// @notice Plays every role at random. A step that does not fit the state of the task that it drew does nothing.
+contract MarketHandler is MarketFixture {
+    uint256 private constant TRAINERS = 5;
+    uint256 private constant SLOTS = 4;
+    uint256 private constant DRAWN_FROM = 3;
+    address private constant SELF_DEALER = address(0x5E1F); // owner and aggregator of some tasks
+
+    PlainToken public token;
+    address[] public accounts;
+    uint256 private _nextScalar = 1000;
+
+    mapping(address token => uint256) public paidInWei;
+    mapping(address token => uint256) public paidOutWei;
+    mapping(TaskId taskId => uint256) public rewardedWei;
+    mapping(TaskId taskId => uint256) public settledRounds;
+    mapping(bytes32 step => uint256) public done;
+
+    mapping(TaskId taskId => address[]) private _committedTrainers;
+    mapping(TaskId taskId => Point[]) private _committedPoints;
+
+    constructor() {
+        setUp();
+        token = new PlainToken();
+        accounts.push(OWNER);
+        accounts.push(AGGREGATOR);
+        accounts.push(SELF_DEALER);
+        for (uint256 i = 0; i < TRAINERS; ++i) {
+            accounts.push(trainer(i));
+        }
+        for (uint256 i = 0; i < accounts.length; ++i) {
+            vm.deal(accounts[i], 1e30);
+            token.mint(accounts[i], 1e30);
+            vm.prank(accounts[i]);
+            token.approve(address(market), type(uint256).max);
+        }
+    }
+
+    function marketAddress() external view returns (Market) {
+        return market;
+    }
+
+    function accountCount() external view returns (uint256) {
+        return accounts.length;
+    }
+
+    // ---------------------------------------------------------------- steps
+
+    function createTask(uint256 seed) external {
+        if (_live() == DRAWN_FROM) return; // so that tasks get somewhere before they are forgotten
+        TaskConfig memory config = defaultConfig();
+        config.token = seed % 2 == 0 ? address(0) : address(token);
+        config.rounds = uint32(1 + (seed >> 8) % 4);
+        config.rewardPerRoundWei = uint128(1 + (seed >> 16) % 1e6);
+        config.bondWei = config.rewardPerRoundWei + uint128((seed >> 40) % 1e6);
+        config.quorum = uint8(1 + (seed >> 64) % 3);
+        config.payByRound = (seed >> 72) % 2 == 0;
+        bool selfDealing = (seed >> 73) % 4 == 0;
+        if (selfDealing) config.aggregator = SELF_DEALER;
+
+        uint256 amountWei = uint256(config.rewardPerRoundWei) * config.rounds;
+        vm.prank(selfDealing ? SELF_DEALER : OWNER);
+        market.createTask{value: config.token == address(0) ? amountWei : 0}(config, genesisCid, "rule");
+        paidInWei[config.token] += amountWei;
+        _count("create");
+    }
+
+    function postBond(uint256 seed) external {
+        (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
+        if (!found || task.state != TaskState.Funded) return;
+        bool native = task.config.token == address(0);
+        vm.prank(task.config.aggregator);
+        market.postBond{value: native ? task.config.bondWei : 0}(taskId);
+        paidInWei[task.config.token] += task.config.bondWei;
+        _count("bond");
+    }
+
+    function joinTask(uint256 seed) external {
+        (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
+        if (!found || task.state == TaskState.Closed) return;
+        for (uint256 i = 0; i < TRAINERS; ++i) {
+            if ((seed >> (128 + i)) & 1 == 0 || market.hasJoined(taskId, trainer(i))) continue;
+            vm.prank(trainer(i));
+            market.joinTask(taskId);
+        }
+        _count("join");
+    }
+
+    function commitRound(uint256 seed) external {
+        (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
+        if (!found || task.roundState != RoundState.Collecting || block.timestamp > task.deadline) return;
+        Submission[] memory list = new Submission[](SLOTS);
+        uint256 count;
+        delete _committedTrainers[taskId];
+        delete _committedPoints[taskId];
+        for (uint256 i = 0; i < TRAINERS && count < SLOTS; ++i) {
+            if (!market.hasJoined(taskId, trainer(i)) || (seed >> (128 + i)) % 4 == 0) continue;
+            Submission memory one = list[count++];
+            one.trainer = trainer(i);
+            one.point = pointOf(_nextScalar++);
+            one.cid = "cid";
+            one.signature = signed(taskId, Round.unwrap(task.currentRound), i, one.point, one.cid);
+            _committedTrainers[taskId].push(one.trainer);
+            _committedPoints[taskId].push(one.point);
+        }
+        if (count < task.config.quorum) return;
+        // Safe: shortens an array in memory.
+        assembly ("memory-safe") {
+            mstore(list, count)
+        }
+        vm.prank(task.config.aggregator);
+        market.commitRound(taskId, task.currentRound, list);
+        _count("commit");
+    }
+
+    function settleRound(uint256 seed) external {
+        (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
+        if (!found || task.roundState != RoundState.Committed || block.timestamp > task.deadline) return;
+        Settlement memory given = _settlement(taskId, seed);
+        uint256 before = _trainersCredit(taskId);
+        vm.prank(ANYONE);
+        market.settleRound(taskId, task.currentRound, given);
+        uint256 addedWei = _trainersCredit(taskId) - before;
+        rewardedWei[taskId] += addedWei;
+        ++settledRounds[taskId];
+        assertTrue(addedWei <= task.config.rewardPerRoundWei, "a round paid more than its reward");
+        _count("settle");
+    }
+
+    function expireRound(uint256 seed) external {
+        (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
+        if (!found || task.state != TaskState.Open || block.timestamp <= task.deadline) return;
+        bool committed_ = task.roundState == RoundState.Committed;
+        address[] memory trainers = committed_ ? _committedTrainers[taskId] : new address[](0);
+        Point[] memory points = committed_ ? _committedPoints[taskId] : new Point[](0);
+        vm.prank(ANYONE);
+        market.expireRound(taskId, task.currentRound, trainers, points);
+        _count(committed_ ? bytes32("expire committed") : bytes32("expire collecting"));
+    }
+
+    function closeTask(uint256 seed) external {
+        (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
+        // Seldom: a cancelled task is of no further use.
+        if (!found || task.state != TaskState.Funded || (seed >> 128) % 8 != 0) return;
+        vm.prank(task.owner);
+        market.closeTask(taskId);
+        _count("cancel");
+    }
+
+    function withdraw(uint256 seed) external {
+        (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
+        address who = accounts[(seed >> 128) % accounts.length];
+        if (!found) return;
+        (uint256 amountWei, bool claimable) = market.creditOf(taskId, who);
+        if (amountWei == 0 || !claimable) return;
+        market.withdraw(taskId, who);
+        paidOutWei[task.config.token] += amountWei;
+        assertEq(credit(taskId, who), 0, "paid, and still owed");
+        _count("withdraw");
+    }
+
+    /// @notice Somebody tries something that is not his to do, with nonsense for arguments: nothing may come of it.
+    function trespass(uint256 seed) external {
+        (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
+        if (!found) return;
+        Round round = task.currentRound;
+        bytes[5] memory calls = [
+            abi.encodeCall(IMarket.closeTask, (taskId)),
+            abi.encodeCall(IMarket.postBond, (taskId)),
+            abi.encodeCall(IMarket.commitRound, (taskId, round, new Submission[](3))),
+            abi.encodeCall(IMarket.publishModel, (taskId, round, "cid")),
+            abi.encodeCall(
+                IMarket.settleRound, (taskId, Round.wrap(Round.unwrap(round) + 1), _settlement(taskId, seed))
+            )
+        ];
+        vm.prank(ANYONE);
+        (bool ok,) = address(market).call(calls[(seed >> 128) % calls.length]);
+        assertTrue(!ok, "trespassed");
+        _count("trespass");
+    }
+
+    function passTime(uint256 seed) external {
+        vm.warp(block.timestamp + 1 + seed % (SETTLE_WINDOW / 4));
+        _count("time");
+    }
+
+    // -------------------------------------------------------------- helpers
+
+    function _count(bytes32 step) private {
+        ++done[step];
+    }
+
+    /// @dev One of the last tasks.
+    function _draw(uint256 seed) private view returns (bool found, TaskId taskId, TaskView memory task) {
+        uint256 count = market.taskCount();
+        if (count == 0) return (false, taskId, task);
+        uint256 back = (seed >> 192) % DRAWN_FROM;
+        taskId = TaskId.wrap(back < count ? count - back : 1);
+        return (true, taskId, market.taskOf(taskId));
+    }
+
+    /// @dev How many of the tasks that can be drawn are not closed.
+    function _live() private view returns (uint256 live) {
+        uint256 count = market.taskCount();
+        for (uint256 back = 0; back < DRAWN_FROM && back < count; ++back) {
+            if (market.taskOf(TaskId.wrap(count - back)).state != TaskState.Closed) ++live;
+        }
+    }
+
+    function _settlement(TaskId taskId, uint256 seed) private view returns (Settlement memory given) {
+        given.trainers = _committedTrainers[taskId];
+        given.points = _committedPoints[taskId];
+        given.gram = new int64[](SLOTS * (SLOTS + 1) / 2);
+        given.scores = new uint64[](SLOTS);
+        for (uint256 i = 0; i < given.points.length; ++i) {
+            if ((seed >> i) & 1 == 0) continue;
+            given.acceptBits |= 1 << i;
+            given.scores[i] = uint64(seed >> (16 * i)) % 1000;
+        }
+        given.linearProof = slotPoints(given.points, SLOTS);
+        given.linearVka = linearVka();
+        given.ruleVka = ruleVka();
+    }
+
+    /// @dev Trainers have no other role here, so that their credits are rewards or shares of a bond.
+    function _trainersCredit(TaskId taskId) private view returns (uint256 sum) {
+        for (uint256 i = 0; i < TRAINERS; ++i) {
+            sum += credit(taskId, trainer(i));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Market} from "../../src/Market.sol";
+import {TaskId, TaskState, TaskView} from "../../src/types/Task.sol";
+import {Test} from "../utils/Test.sol";
+import {MarketHandler} from "./MarketHandler.sol";
+
+/// @notice What holds after any sequence of anybody's steps.
+contract MarketInvariantTest is Test {
+    MarketHandler private _handler;
+    Market private _market;
+
+    function setUp() public {
+        _handler = new MarketHandler();
+        _market = _handler.marketAddress();
+    }
+
+    struct FuzzSelector {
+        address addr;
+        bytes4[] selectors;
+    }
+
+    /// @dev forge asks for these two: only the handler's steps are drawn.
+    function targetContracts() external view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(_handler);
+    }
+
+    function targetSelectors() external view returns (FuzzSelector[] memory targets) {
+        targets = new FuzzSelector[](1);
+        targets[0] = FuzzSelector({addr: address(_handler), selectors: _steps()});
+    }
+
+    /// @dev A campaign that never gets anywhere would hold, too.
+    function test_everyStepHappens() external {
+        bytes4[] memory steps = _steps();
+        for (uint256 i = 0; i < 3000; ++i) {
+            uint256 drawn = uint256(keccak256(abi.encode("step", i)));
+            (bool ok,) =
+                address(_handler).call(abi.encodeWithSelector(steps[drawn % steps.length], drawn >> 8));
+            assertTrue(ok, "a step failed");
+        }
+        bytes32[11] memory names = [
+            bytes32("create"),
+            "bond",
+            "join",
+            "commit",
+            "settle",
+            "expire committed",
+            "expire collecting",
+            "cancel",
+            "withdraw",
+            "trespass",
+            "time"
+        ];
+        for (uint256 i = 0; i < names.length; ++i) {
+            assertTrue(_handler.done(names[i]) > 3, string(abi.encodePacked(names[i])));
+        }
+    }
+
+    /// @notice escrow + bonds + credits = balance, for each token; and it is what went in less what went out.
+    function invariant_everyWeiIsAccountedFor() external view {
+        address token = address(_handler.token());
+        (uint256 nativeWei, uint256 tokenWei) = (_owed(address(0)), _owed(token));
+        assertEq(nativeWei, address(_market).balance, "native");
+        assertEq(tokenWei, _handler.token().balanceOf(address(_market)), "token");
+        assertEq(nativeWei, _handler.paidInWei(address(0)) - _handler.paidOutWei(address(0)), "native flow");
+        assertEq(tokenWei, _handler.paidInWei(token) - _handler.paidOutWei(token), "token flow");
+    }
+
+    function invariant_aTasksCreditsAreItsAccounts() external view {
+        for (uint256 id = 1; id <= _market.taskCount(); ++id) {
+            TaskId taskId = TaskId.wrap(id);
+            uint256 sum;
+            for (uint256 i = 0; i < _handler.accountCount(); ++i) {
+                (uint256 creditWei,) = _market.creditOf(taskId, _handler.accounts(i));
+                sum += creditWei;
+            }
+            assertEq(sum, _market.taskOf(taskId).creditsWei, "credits");
+        }
+    }
+
+    function invariant_aClosedTaskHoldsOnlyCredits() external view {
+        for (uint256 id = 1; id <= _market.taskCount(); ++id) {
+            TaskView memory task = _market.taskOf(TaskId.wrap(id));
+            if (task.state == TaskState.Closed) assertEq(task.escrowWei + task.bondWei, 0, "closed");
+            if (task.state == TaskState.Funded) assertEq(task.creditsWei + task.bondWei, 0, "funded");
+            if (task.state == TaskState.Open) assertEq(task.bondWei, task.config.bondWei, "bond");
+        }
+    }
+
+    function invariant_noCreditWithoutASettledRound() external view {
+        for (uint256 id = 1; id <= _market.taskCount(); ++id) {
+            TaskId taskId = TaskId.wrap(id);
+            TaskView memory task = _market.taskOf(taskId);
+            uint256 settled = _handler.settledRounds(taskId);
+            assertTrue(
+                _handler.rewardedWei(taskId) <= settled * task.config.rewardPerRoundWei, "paid for nothing"
+            );
+            if (task.state == TaskState.Open && settled == 0) {
+                assertEq(task.creditsWei, 0, "credited for nothing");
+            }
+        }
+    }
+
+    function _steps() private pure returns (bytes4[] memory steps) {
+        steps = new bytes4[](10);
+        steps[0] = MarketHandler.createTask.selector;
+        steps[1] = MarketHandler.postBond.selector;
+        steps[2] = MarketHandler.joinTask.selector;
+        steps[3] = MarketHandler.commitRound.selector;
+        steps[4] = MarketHandler.settleRound.selector;
+        steps[5] = MarketHandler.expireRound.selector;
+        steps[6] = MarketHandler.closeTask.selector;
+        steps[7] = MarketHandler.withdraw.selector;
+        steps[8] = MarketHandler.trespass.selector;
+        steps[9] = MarketHandler.passTime.selector;
+    }
+
+    function _owed(address token) private view returns (uint256 sumWei) {
+        for (uint256 id = 1; id <= _market.taskCount(); ++id) {
+            TaskView memory task = _market.taskOf(TaskId.wrap(id));
+            if (task.config.token != token) continue;
+            sumWei += task.escrowWei + task.bondWei + task.creditsWei;
+        }
+    }
+}

@@ -1,0 +1,163 @@
+"""A task's terms on chain, and what any party derives from them on its own before it risks work or money.
+
+A task names digests and points; whoever takes part computes them again from the rule's name and the sizes, and refuses
+a task that says otherwise.
+"""
+
+from dataclasses import dataclass
+
+from circuits import model, rules
+from circuits.bn254 import G1Point
+from circuits.commitment import Column, check_opening, commit, empty_column
+from circuits.errors import CircuitError, CommitmentMismatch, FieldError
+from circuits.fixedpoint import FixedPoint
+from circuits.prover import CircuitKeys, Prover
+from circuits.srs import Srs
+from circuits.statement import Statement
+from contracts.bindings import Chain, TaskConfig, UntrustedVerifier
+from contracts.bindings.deploy import check_verifier
+from store.cid import cid_of, to_text
+from store.errors import MalformedObject
+from store.objects import decode_model
+
+
+class UnacceptableTerms(Exception):
+    """A task's terms are not what an honest task of its rule and sizes has, or cannot be proven.
+
+    Attributes:
+        field: the offending field of the terms.
+        limit: what would have been accepted, in words.
+    """
+
+    def __init__(self, field: str, got: object, limit: str) -> None:
+        super().__init__(f"{field}: got {got}, but {limit}")
+        self.field = field
+        self.limit = limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derived:
+    """What a statement stands for under one string.
+
+    Attributes:
+        statement: the statement.
+        linear_keys, rule_keys: keys of its circuits.
+        srs: string of the commitments' domain.
+        empty_slot: commitment of an unfilled slot.
+    """
+
+    statement: Statement
+    linear_keys: CircuitKeys
+    rule_keys: CircuitKeys
+    srs: Srs
+    empty_slot: G1Point
+
+
+def statement_of(config: TaskConfig) -> Statement:
+    """The statement that a task's terms name.
+
+    Raises:
+        UnacceptableTerms: an unknown rule, wrong parameters, or sizes that no circuit here has.
+    """
+    outlier, _, contribution = config.rule_name.partition("+")
+    try:
+        names = rules.load(outlier, contribution).outlier.parameters
+        if len(names) != len(config.rule_params):
+            raise FieldError("rule_params", config.rule_params, f"{config.rule_name} takes {names}")
+        return Statement(
+            slots=config.slots,
+            dim=config.dim,
+            fmt=FixedPoint(bits=config.bits, fraction_bits=config.fractional_bits),
+            logrows=config.k,
+            outlier=outlier,
+            contribution=contribution,
+            rule_params=dict(zip(names, config.rule_params, strict=True)),
+        )
+    except FieldError as error:
+        raise UnacceptableTerms(error.field, "unusable terms", error.limit) from error
+
+
+def derive(statement: Statement, prover: Prover) -> Derived:
+    """Computes keys and points; blocks for seconds, or minutes when the keys are new.
+
+    Raises:
+        SrsError, ProverError: see `Prover.keys`.
+    """
+    srs = prover.srs(statement.logrows)
+    return Derived(
+        statement=statement,
+        linear_keys=prover.keys(statement.linear_circuit),
+        rule_keys=prover.keys(statement.rule_circuit),
+        srs=srs,
+        empty_slot=commit(empty_column(statement.dim), srs),
+    )
+
+
+def check_terms(config: TaskConfig, chain: Chain, prover: Prover) -> Derived:
+    """Derives everything that the terms claim, and compares. Blocks like `derive`.
+
+    Raises:
+        UnacceptableTerms: naming the field that an honest task would not have.
+        SrsError, ProverError, and what `Chain` raises.
+    """
+    statement = statement_of(config)
+    try:
+        statement.rule.outlier.check(config.quorum, statement.rule_params)
+    except FieldError as error:
+        raise UnacceptableTerms("quorum", config.quorum, error.limit) from error
+    try:
+        model.check_room(slots=config.slots, rounds=config.rounds, fmt=statement.fmt)
+    except FieldError as error:
+        raise UnacceptableTerms("rounds", config.rounds, error.limit) from error
+    try:
+        check_verifier(chain, config.verifier)
+    except UntrustedVerifier as error:
+        raise UnacceptableTerms("verifier", config.verifier, f"its code must be the pinned one ({error})") from error
+    derived = derive(statement, prover)
+    for srs in (derived.srs, prover.srs(statement.rule_circuit.settings.logrows)):
+        srs.require_allowed(chain_is_local=chain.is_local)
+    _require_equal("linear_vka", config.linear_vka.hex(), derived.linear_keys.vka_digest.hex())
+    _require_equal("rule_vka", config.rule_vka.hex(), derived.rule_keys.vka_digest.hex())
+    _require_equal("empty_slot", G1Point(*config.empty_slot), derived.empty_slot)
+    return derived
+
+
+def check_genesis(data: bytes, config: TaskConfig, srs: Srs) -> Column:
+    """The genesis model, if these bytes are the one that the terms name.
+
+    Raises:
+        UnacceptableTerms: other bytes than the CID's, no model of this dim, or another commitment.
+    """
+    if cid_of(data) != config.genesis_cid:
+        raise UnacceptableTerms("genesis_cid", f"{len(data)} other bytes", f"it must be {_shown(config.genesis_cid)}")
+    return open_model(data, config.dim, G1Point(*config.genesis), srs, field="genesis")
+
+
+def open_model(data: bytes, dim: int, commitment: G1Point, srs: Srs, *, field: str = "model") -> Column:
+    """The model that these bytes hold, if it opens the commitment.
+
+    Raises:
+        UnacceptableTerms: the bytes are no model of this dim, or of another commitment.
+    """
+    try:
+        opened = decode_model(data, dim)
+        check_opening(opened, commitment, srs)
+    except MalformedObject as error:
+        raise UnacceptableTerms(f"{field}.{error.field}", f"{len(data)} bytes", error.limit) from error
+    except CommitmentMismatch as error:
+        raise UnacceptableTerms(field, "another model", f"it must open the commitment on chain ({error})") from error
+    except CircuitError as error:
+        raise UnacceptableTerms(field, f"{len(data)} bytes", str(error)) from error
+    return opened
+
+
+def _shown(cid: bytes) -> str:
+    try:
+        return to_text(cid)
+    except ValueError:
+        return cid.hex()
+
+
+def _require_equal(field: str, got: object, derived: object) -> None:
+    if got != derived:
+        raise UnacceptableTerms(field, got, f"from the rule and the sizes follows {derived}")

@@ -1,0 +1,156 @@
+"""A bundle verifies; each file of it, edited, does not."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from circuits.model import fold
+from circuits.prover import Prover
+from clients.bundle import Bundle, BundleError
+from clients.record import round_record, task_record
+from clients.verify import verify_bundle
+from contracts.bindings.devchain import embedded_chain
+from store.objects import encode_model
+from tests.scene import Scene
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def scene(prover: Prover) -> Iterator[Scene]:
+    with embedded_chain() as local:
+        yield Scene(local, prover)
+
+
+@pytest.fixture(scope="module")
+def original(scene: Scene, prover: Prover, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Two settled rounds of a real task."""
+    bundle = Bundle(tmp_path_factory.mktemp("bundle"))
+    task_id, model = scene.open_task(rounds=2), scene.genesis()
+    strings = [prover.srs(k) for k in (13, 16)]
+    bundle.write_task(task_record(scene.market, task_id, strings), encode_model(model), strings)
+    for number in range(2):
+        done = scene.committed_round(task_id, number, seed=number)
+        scene.market.settle_round(scene.outsider, task_id, number, done.settlement)
+        accepted = [c for c, a in zip(done.columns, done.settlement.accept, strict=False) if a]
+        model = fold(model, accepted, scene.statement.slots)
+        record = round_record(scene.market, task_id, number)
+        bundle.write_round(record, done.linear.to_json().encode(), done.rule.to_json().encode(), encode_model(model))
+    return bundle
+
+
+@pytest.fixture
+def bundle(original: Bundle, tmp_path: Path) -> Bundle:
+    shutil.copytree(original.root, tmp_path / "copy")
+    return Bundle(tmp_path / "copy")
+
+
+def failed(bundle: Bundle, **options: str) -> list[str]:
+    return [what for what, why in verify_bundle(bundle, **options).checks if why]
+
+
+def test_an_honest_bundle(bundle: Bundle, scene: Scene) -> None:
+    assert failed(bundle) == []
+    report = verify_bundle(bundle, rpc_url=scene.chain.rpc_url, market=scene.market.address)
+    assert report.ok
+    # Keys (2 strings, 2 layers, empty slot), genesis, count, 6 a round; then terms, 2 rounds and the model on chain.
+    assert len(report.checks) == 5 + 2 + 6 * 2 + 4
+
+
+def edit(bundle: Bundle, name: str, change: Callable[[dict], None]) -> None:
+    path = bundle.root / name
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def _set(content: dict, key: str, value: object) -> None:
+    content[key] = value
+
+
+def _at(items: list, index: int, value: object) -> None:
+    items[index] = value
+
+
+def _entry(key: str, change: Callable[[object], object]) -> Callable[[dict], None]:
+    def apply(content: dict) -> None:
+        entry = next(e for e in content["entries"] if e["accepted"])
+        entry[key] = change(entry[key])
+
+    return apply
+
+
+EDITS = {
+    "another rule parameter": ("task.json", lambda c: _set(c, "rule_params", {"f": 1}), "round 1: accepted"),
+    "another rule key": ("task.json", lambda c: _set(c, "rule_vka", "00" * 32), "rule key follows"),
+    "another linear key": ("task.json", lambda c: _set(c, "linear_vka", "00" * 32), "linear key follows"),
+    "another string": ("task.json", lambda c: c["srs_sha256"].update({"16": "00" * 32}), "string kzg16"),
+    "a string that no digest names": ("task.json", lambda c: c["srs_sha256"].pop("13"), "rule key follows"),
+    "another empty slot": ("task.json", lambda c: _set(c, "empty_slot", c["genesis"]), "unfilled slots"),
+    "another genesis": ("task.json", lambda c: _set(c, "genesis", c["empty_slot"]), "genesis model"),
+    "a larger reward": ("task.json", lambda c: _set(c, "reward_per_round_wei", "2" + "0" * 18), "round 1: pay"),
+    "an edited score": ("round-1/round.json", _entry("score", lambda s: s + 1), "round 2: accepted"),
+    "edited pay": ("round-1/round.json", _entry("paid_wei", lambda p: str(int(p) + 1)), "round 2: pay"),
+    "a trainer struck out": ("round-1/round.json", _entry("accepted", lambda a: False), "round 2: accepted"),
+    "an entry dropped": ("round-1/round.json", lambda c: c["entries"].pop(), "round 2: Gram"),
+    "two entries swapped": ("round-1/round.json", lambda c: c["entries"].reverse(), "round 2: Gram"),
+    "another model commitment": ("round-0/round.json", lambda c: _set(c, "model", c["entries"][0]["point"]), "round 1: model"),
+    "an edited proof": ("round-0/linear.json", lambda c: _set(c, "proof", c["proof"][:-2] + "00"), "round 1: Gram"),
+    "an edited Gram": ("round-0/linear.json", lambda c: _at(c["instances"], 0, "1"), "round 1: Gram"),
+    "an edited rule proof": ("round-0/rule.json", lambda c: _set(c, "proof", c["proof"][:-2] + "00"), "round 1: accepted"),
+    "edited rule outputs": ("round-0/rule.json", lambda c: _at(c["instances"], -8, "1"), "round 1: accepted"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "change", "expected"), EDITS.values(), ids=EDITS.keys())
+def test_an_edited_file(bundle: Bundle, name: str, change: Callable[[dict], None], expected: str) -> None:
+    edit(bundle, name, change)
+    assert any(what.startswith(expected) for what in failed(bundle))
+
+
+def test_a_model_that_is_not_the_sum(bundle: Bundle) -> None:
+    path = bundle.root / "round-1" / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+    assert failed(bundle) == ["round 2: the model handed over opens the commitment"]
+
+
+def test_a_proof_of_the_other_round(bundle: Bundle) -> None:
+    for layer in ("linear", "rule"):
+        shutil.copyfile(bundle.root / f"round-0/{layer}.json", bundle.root / f"round-1/{layer}.json")
+    assert [w.split(":")[0] for w in failed(bundle)] == ["round 2", "round 2"]
+
+
+def test_a_round_twice(bundle: Bundle) -> None:
+    edit(bundle, "task.json", lambda c: _set(c, "rounds", 3))
+    shutil.copytree(bundle.root / "round-1", bundle.root / "round-2")
+    edit(bundle, "round-2/round.json", lambda c: _set(c, "round", 2))
+    assert "round 3: no commitment was used before" in failed(bundle)
+
+
+def test_more_rounds_than_the_task_has(bundle: Bundle) -> None:
+    edit(bundle, "task.json", lambda c: _set(c, "rounds", 1))
+    assert "2 rounds of at most 1" in failed(bundle)
+
+
+@pytest.mark.parametrize(
+    "name", ["round-0/round.json", "round-0/linear.json", "round-1/model.safetensors", "task.json"]
+)
+@pytest.mark.parametrize("data", [b"", b"[" * 100_000, b" " * (20 << 20)], ids=["empty", "deep", "huge"])
+def test_malformed_files_never_pass(bundle: Bundle, name: str, data: bytes) -> None:
+    (bundle.root / name).write_bytes(data)
+    try:
+        assert failed(bundle)
+    except BundleError as error:
+        assert name in str(error)
+
+
+def test_a_consistent_story_that_the_chain_does_not_tell(bundle: Bundle, scene: Scene) -> None:
+    """Offline nothing is wrong with a bundle whose trainers were renamed; the chain knows better."""
+    edit(bundle, "round-1/round.json", lambda c: _set(c["entries"][0], "trainer", scene.outsider.address))
+    assert failed(bundle) == []
+    assert failed(bundle, rpc_url=scene.chain.rpc_url) == ["round 2: the chain settled exactly this"]
