@@ -32,6 +32,8 @@ class AggregatorConfig(Configuration):
     """Stop collecting so long before the commit window closes, if the quorum is there; at most half the window."""
     poll_seconds: float = Field(default=0.5, gt=0, le=60)
     """How often the chain is looked at."""
+    max_logrows: int = Field(default=17, ge=10, le=20)
+    """Refuse tasks with larger circuits: keys and proofs take memory and time with 2^logrows, and anyone can ask."""
     max_uploads: int = Field(default=64, ge=1, le=4096)
     """Uploads at once; more are refused until one is done."""
     idle_seconds: float = Field(default=30, gt=0)

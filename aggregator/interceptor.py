@@ -72,7 +72,9 @@ class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the s
         if isinstance(error, grpc.aio.AbortError):
             raise error
         refusal = self._refusal(error, method)
-        self._log.info("call.refused", method=method, code=refusal.code, message=refusal.message)
+        # Callers ask again and again for what is not there yet.
+        log = self._log.debug if refusal.status == grpc.StatusCode.NOT_FOUND else self._log.info
+        log("call.refused", method=method, code=refusal.code, message=refusal.message)
         await context.abort(refusal.status, refusal.message, (refusal.to_metadata(),))
 
     def _refusal(self, error: Exception, method: str) -> Refusal:

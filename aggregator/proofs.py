@@ -43,7 +43,7 @@ class Proofs:
         proof = await off_loop(self._stored, round, Layer.LINEAR)
         if proof is None:
             rows = [column.rows for column in columns]
-            proof = await off_loop(self._tools.prover.prove, statement.linear_circuit, rows)
+            proof = await self._tools.with_prover(self._tools.prover.prove, statement.linear_circuit, rows)
         points = [update.point for update in updates]
         points += [self._terms.empty_slot] * (statement.slots - len(updates))
         _require_equal("points of the linear proof", points, proof.committed_points(statement.slots))
@@ -64,7 +64,7 @@ class Proofs:
         inputs = [upper_triangle(matrix), active, list(statement.rule_param_list)]
         proof = await off_loop(self._stored, round, Layer.RULE)
         if proof is None:
-            proof = await off_loop(self._tools.prover.prove, statement.rule_circuit, inputs)
+            proof = await self._tools.with_prover(self._tools.prover.prove, statement.rule_circuit, inputs)
         expected = (*(x for vector in inputs for x in vector), *accept, *score)
         _require_equal("instances of the rule proof", expected, proof.instances)
         await off_loop(self._keep, round, Layer.RULE, proof)

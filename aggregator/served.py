@@ -117,10 +117,13 @@ class Registry:
         return self.tasks[task_id]
 
     async def discover(self) -> None:
-        """Finds new tasks on chain; strangers' questions about tasks that do not exist cost one look in a while."""
+        """Finds new tasks on chain. Callers share a look, so that strangers' questions cost one look in a while."""
+        asked_at = time.monotonic()
         async with self._looking:
-            if time.monotonic() - self._looked_at < _DISCOVERY_PAUSE_SECONDS:
+            if self._looked_at >= asked_at:
                 return
+            await asyncio.sleep(self._looked_at + _DISCOVERY_PAUSE_SECONDS - asked_at)
+            began_at = time.monotonic()
             market, known = self._tools.market, await off_loop(self._tools.state.tasks)
             count = await off_loop(market.task_count)
             for task_id in range(self._seen + 1, count + 1):
@@ -128,7 +131,7 @@ class Registry:
                 if self._is_ours(view, known):
                     await self._add(view, known.get(task_id, ""))
                 self._seen = task_id
-            self._looked_at = time.monotonic()
+            self._looked_at = began_at
 
     def _is_ours(self, view: TaskView, known: dict[int, str]) -> bool:
         if view.config.aggregator != self._tools.account.address:

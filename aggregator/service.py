@@ -28,8 +28,8 @@ from circuits.prover import Prover
 from contracts.bindings import Chain, Market
 from process import logs
 from process.keyfile import load_account
-from protocol import terms, wire
-from protocol.terms import UnacceptableTerms
+from protocol import wire
+from protocol.terms import UnacceptableTerms, check_terms
 from store.local import ContentStore
 
 T = TypeVar("T")
@@ -166,7 +166,9 @@ class Aggregator:
         if not task.refusal:
             try:
                 task.derived = await self._insist(
-                    lambda: off_loop(terms.check_terms, task.config, self.tools.chain, self.tools.prover),
+                    lambda: self.tools.with_prover(
+                        check_terms, task.config, self.tools.chain, self.tools.prover, self.tools.config.max_logrows
+                    ),
                     f"terms of task {task.task_id}",
                 )
                 self.tools.log.info("task.accepted", task=task.task_id, rule=task.config.rule_name)

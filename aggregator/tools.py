@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from eth_account.signers.local import LocalAccount
@@ -34,10 +36,16 @@ class Tools:
     store: ContentStore
     log: Log
     draining: asyncio.Event = field(default_factory=asyncio.Event)
+    _provers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="prover"))
 
     async def chain_clock_seconds(self) -> int:
         """The time that deadlines are measured by: the latest block's, or the wall clock where blocks are rare."""
         return max(int(time.time()), await off_loop(self.chain.now_seconds))
+
+    async def with_prover(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs what needs the prover, in a thread apart: it takes minutes, and uploads must not wait for it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._provers, partial(function, *args, **kwargs))
 
 
 async def off_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

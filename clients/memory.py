@@ -25,7 +25,7 @@ class Pending:
 
 
 class Memory:
-    """A directory of one trainer and task. A second, different update of a round would be refused, so the first is kept."""
+    """A directory of one trainer and task. A second, other update of a round would be refused, so the first is kept."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

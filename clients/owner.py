@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from eth_account.signers.local import LocalAccount
 from merit.v1.rounds_pb2 import RoundStep
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from circuits import model
 from circuits.bn254 import G1Point
@@ -18,10 +19,12 @@ from clients.service import AggregatorClient
 from clients.training import Vector
 from contracts.bindings import NATIVE, Market, TaskConfig, TaskState
 from process.logs import Log, get
-from protocol.refusals import Draining
+from protocol.refusals import Draining, UnknownTask
 from protocol.terms import Derived, derive, open_model
 from store.cid import cid_of, to_text
 from store.objects import encode_model, model_size_limit_bytes
+
+_DISCOVERY_SECONDS = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,9 +114,19 @@ class Owner:
         self._log.info(
             "task.created", task=task_id, rule=config.rule_name, reward_wei=str(config.total_reward_wei), dim=config.dim
         )
-        await self._aggregator.upload_genesis(task_id, data)
+        await self._send_genesis(task_id, data)
         self._log.info("task.genesis_sent", task=task_id, cid=to_text(config.genesis_cid))
         return task_id
+
+    async def _send_genesis(self, task_id: int, data: bytes) -> None:
+        """The aggregator learns of the task from the chain, a moment after this account."""
+        retrying = AsyncRetrying(
+            stop=stop_after_delay(_DISCOVERY_SECONDS),
+            wait=wait_fixed(0.5),
+            retry=retry_if_exception_type(UnknownTask),
+            reraise=True,
+        )
+        await retrying(self._aggregator.upload_genesis, task_id, data)
 
     async def models(self, task_id: int) -> AsyncIterator[CheckedModel]:
         """Each new model as it is published, checked against the chain, until the task is finished.
@@ -158,7 +171,9 @@ class Owner:
 
     async def withdraw(self, task_id: int, *, poll_seconds: float = 0.5) -> int:
         """Waits until the task is closed and takes back what was not paid; returns the amount in wei."""
-        while (await asyncio.to_thread(self._market.task, task_id)).state != TaskState.CLOSED:
+        while True:
+            if (await asyncio.to_thread(self._market.task, task_id)).state == TaskState.CLOSED:
+                break
             await asyncio.sleep(poll_seconds)
         owed_wei, _ = await asyncio.to_thread(self._market.credit, task_id, self._account.address)
         refunded_wei = 0

@@ -1,8 +1,8 @@
-"""The aggregator as an object: typed calls, refusals as the exceptions that were raised, retries where nothing is lost."""
+"""The aggregator as an object: typed calls, refusals as the exceptions that they were, and retries."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import grpc
 from merit.v1 import (
@@ -60,7 +60,7 @@ class AggregatorClient:
         await self.close()
 
     async def close(self) -> None:
-        await self._channel.close()
+        await self._channel.close(None)
 
     async def task(self, task_id: int) -> tasks_pb2.Task:
         """What the aggregator says about a task. Raises UnknownTask."""
@@ -95,9 +95,7 @@ class AggregatorClient:
 
     async def update_status(self, task_id: int, round: int, trainer: str) -> updates_pb2.GetUpdateStatusResponse:
         """What became of a trainer's update. Raises UnknownTask, UnknownUpdate."""
-        request = updates_pb2.GetUpdateStatusRequest(
-            task_id=task_id, round=round, trainer=wire.address_bytes(trainer)
-        )
+        request = updates_pb2.GetUpdateStatusRequest(task_id=task_id, round=round, trainer=wire.address_bytes(trainer))
         return await self._call(lambda: self._updates.GetUpdateStatus(request, timeout=CALL_SECONDS))
 
     async def model_info(self, task_id: int, version: int) -> models_pb2.ModelInfo:
@@ -162,7 +160,7 @@ class _translated:  # noqa: N801  (reads as a statement)
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, grpc.aio.AioRpcError):
-            refusal = from_metadata(error.trailing_metadata())
+            refusal = from_metadata(cast(grpc.aio.Metadata, error.trailing_metadata()))
             if refusal is not None:
                 raise refusal from error
             raise AggregatorUnreachable(self._method, error.code().name, error.details() or "") from error

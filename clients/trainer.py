@@ -1,7 +1,7 @@
 """A trainer: checks a task's terms, joins, sends one signed update a round, and collects what it is owed.
 
-The aggregator is believed in nothing: models are checked against the chain's commitment, receipts against its key, terms
-against what follows from the rule and the sizes.
+The aggregator is believed in nothing: models are checked against the chain's commitment, receipts against its key,
+terms against what follows from the rule and the sizes.
 """
 
 import asyncio
@@ -180,16 +180,15 @@ class Trainer:
             round=round,
             clipped_share=quantized.clipped_share,
             largest=int(np.abs(quantized.values).max()),
-            seconds=time.monotonic() - started_at,
+            seconds=_seconds_since(started_at),
         )
         return pending
 
     def _trained_change(self, start: Vector, round: int) -> Vector:
         trained = np.asarray(self._train(start.copy(), round))
         if trained.shape != start.shape or trained.dtype.kind != "f":
-            raise InvalidTraining(
-                f"parameters: training returned {trained.dtype}{list(trained.shape)}, but the model has float{list(start.shape)}"
-            )
+            got = f"{trained.dtype}{list(trained.shape)}"
+            raise InvalidTraining(f"parameters: training returned {got}, but the model has float{list(start.shape)}")
         change: Vector = trained.astype(np.float64) - start
         return change
 
@@ -217,7 +216,11 @@ class Trainer:
         self._check_receipt(receipt, commitment, view.config.aggregator)
         await asyncio.to_thread(self._memory.keep_receipt, round, receipt.SerializeToString())
         self._log.info(
-            "trainer.uploaded", round=round, cid=to_text(cid), bytes=len(pending.data), seconds=time.monotonic() - started_at
+            "trainer.uploaded",
+            round=round,
+            cid=to_text(cid),
+            bytes=len(pending.data),
+            seconds=_seconds_since(started_at),
         )
 
     def _check_receipt(self, message: Receipt, sent: eip712.UpdateCommitment, aggregator: str) -> None:
@@ -267,3 +270,7 @@ class Trainer:
     def _checked_terms(self) -> Derived:
         assert self._terms is not None, "check() comes first"
         return self._terms
+
+
+def _seconds_since(started_at: float) -> float:
+    return round(time.monotonic() - started_at, 3)

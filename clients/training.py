@@ -71,7 +71,7 @@ def train_local(model: torch.nn.Module, data: Samples, recipe: Recipe, *, round:
         optimizer = torch.optim.SGD(model.parameters(), lr=recipe.learning_rate)
         model.train()
         for _ in range(recipe.epochs):
-            for batch in torch.randperm(len(labels), generator=generator).split(recipe.batch_size):
+            for batch in torch.randperm(len(labels), generator=generator).split(recipe.batch_size):  # type: ignore[no-untyped-call]
                 optimizer.zero_grad()
                 torch.nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

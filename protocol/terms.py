@@ -11,6 +11,7 @@ from circuits.bn254 import G1Point
 from circuits.commitment import Column, check_opening, commit, empty_column
 from circuits.errors import CircuitError, CommitmentMismatch, FieldError
 from circuits.fixedpoint import FixedPoint
+from circuits.linear.gram import MAX_LOGROWS
 from circuits.prover import CircuitKeys, Prover
 from circuits.srs import Srs
 from circuits.statement import Statement
@@ -93,13 +94,17 @@ def derive(statement: Statement, prover: Prover) -> Derived:
     )
 
 
-def check_terms(config: TaskConfig, chain: Chain, prover: Prover) -> Derived:
+def check_terms(config: TaskConfig, chain: Chain, prover: Prover, max_logrows: int = MAX_LOGROWS) -> Derived:
     """Derives everything that the terms claim, and compares. Blocks like `derive`.
 
+    Args:
+        max_logrows: refuse larger circuits, before anything is derived.
     Raises:
         UnacceptableTerms: naming the field that an honest task would not have.
         SrsError, ProverError, and what `Chain` raises.
     """
+    if config.k > max_logrows:
+        raise UnacceptableTerms("k", config.k, f"it must be at most {max_logrows}")
     statement = statement_of(config)
     try:
         statement.rule.outlier.check(config.quorum, statement.rule_params)

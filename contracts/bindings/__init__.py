@@ -11,9 +11,12 @@ from contracts.bindings.errors import (
     BindingsError,
     ChainRefused,
     ChainUnavailable,
+    LocalChainFailed,
+    NotAContract,
     TransactionReverted,
     TransactionTimeout,
     UntrustedVerifier,
+    ValueOutOfRange,
 )
 from contracts.bindings.market import Market
 from contracts.bindings.records import (
@@ -38,8 +41,10 @@ __all__ = [
     "ChainUnavailable",
     "Deployment",
     "Domain",
+    "LocalChainFailed",
     "Market",
     "MarketEvent",
+    "NotAContract",
     "Point",
     "Receipt",
     "RoundState",
@@ -53,6 +58,7 @@ __all__ = [
     "TransactionTimeout",
     "UntrustedVerifier",
     "UpdateCommitment",
+    "ValueOutOfRange",
     "check_verifier",
     "cid_digest",
     "deploy",

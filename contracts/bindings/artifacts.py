@@ -18,6 +18,18 @@ ROOT = Path(__file__).resolve().parents[1]
 _VERIFIER = "Halo2VerifierReusable"
 
 
+def _token_error(name: str, party: str, has: str) -> ABIError:
+    types = {party: "address", has: "uint256", "needed": "uint256"}
+    return {"type": "error", "name": name, "inputs": [{"name": n, "type": t} for n, t in types.items()]}
+
+
+# ERC-6093; a token's errors pass through the market unchanged.
+_TOKEN_ERRORS = (
+    _token_error("ERC20InsufficientBalance", "sender", "balance"),
+    _token_error("ERC20InsufficientAllowance", "spender", "allowance"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
     """Attributes:
@@ -75,8 +87,8 @@ def verifier_code_hash() -> bytes:
 
 @cache
 def market_errors() -> dict[bytes, ABIError]:
-    """Custom errors of the market by their 4-byte selector."""
-    return errors_of(market().abi)
+    """Custom errors of the market, and of the tokens that it calls, by their 4-byte selector."""
+    return errors_of([*market().abi, *_TOKEN_ERRORS])
 
 
 def errors_of(abi: ABI) -> dict[bytes, ABIError]:

@@ -1,8 +1,8 @@
 """A chain behind JSON-RPC: signs locally, waits for receipts, and turns every failure into a typed error."""
 
 import threading
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -14,14 +14,15 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractFunction
-from web3.exceptions import ContractLogicError, TimeExhausted, Web3RPCError
+from web3.exceptions import BadFunctionCallOutput, ContractLogicError, TimeExhausted, Web3RPCError
 from web3.middleware import ExtraDataToPOAMiddleware
-from web3.types import RPCEndpoint, RPCResponse, TxParams, TxReceipt, Wei
+from web3.types import FilterParams, LogReceipt, RPCEndpoint, RPCResponse, TxParams, TxReceipt, Wei
 
 from contracts.bindings import artifacts
 from contracts.bindings.errors import (
     ChainRefused,
     ChainUnavailable,
+    NotAContract,
     TransactionReverted,
     TransactionTimeout,
 )
@@ -36,6 +37,7 @@ _ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.2
 
 Call = ContractFunction | ContractConstructor
+T = TypeVar("T")
 
 
 class Chain:
@@ -55,7 +57,7 @@ class Chain:
         self.w3 = Web3(_Provider(rpc_url, self.rpc_url, timeout_seconds))
         # Proof-of-authority chains put more into a header's extra data than the standard allows.
         self.w3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
-        self.chain_id = self.w3.eth.chain_id
+        self.chain_id = self._ask(lambda: self.w3.eth.chain_id)
         self._locks: dict[ChecksumAddress, threading.Lock] = {}
         self._locks_guard = threading.Lock()
 
@@ -73,29 +75,36 @@ class Chain:
 
     def balance_wei(self, address: str) -> int:
         """Native currency of an account."""
-        return self.w3.eth.get_balance(to_checksum_address(address))
+        return self._ask(lambda: self.w3.eth.get_balance(to_checksum_address(address)))
 
     def code(self, address: str) -> bytes:
         """Code of an account; empty if it is not a contract."""
-        return bytes(self.w3.eth.get_code(to_checksum_address(address)))
+        return bytes(self._ask(lambda: self.w3.eth.get_code(to_checksum_address(address))))
 
     def now_seconds(self) -> int:
         """Time of the latest block."""
-        return self.w3.eth.get_block("latest")["timestamp"]
+        return self._ask(lambda: self.w3.eth.get_block("latest"))["timestamp"]
 
     def block_number(self) -> int:
         """Number of the latest block."""
-        return self.w3.eth.block_number
+        return self._ask(self.w3.eth.get_block_number)
+
+    def logs(self, query: FilterParams) -> list[LogReceipt]:
+        """The logs that a filter matches, in order."""
+        return self._ask(lambda: self.w3.eth.get_logs(query))
 
     def read(self, fn: ContractFunction, sender: str | None = None) -> Any:
         """The result of a view, decoded.
 
         Raises:
             TransactionReverted, ChainRefused, ChainUnavailable
+            NotAContract: nothing at the address answers this function.
         """
         params: TxParams = {} if sender is None else {"from": to_checksum_address(sender)}
         try:
             return fn.call(params)
+        except BadFunctionCallOutput as error:
+            raise NotAContract(str(fn.address), _name(fn)) from error
         except (ContractLogicError, Web3RPCError) as error:
             raise _typed(fn, error) from error
 
@@ -145,6 +154,12 @@ class Chain:
             )
         except TimeExhausted as error:
             raise TransactionTimeout(tx_hash.to_0x_hex(), self.timeout_seconds) from error
+
+    def _ask(self, request: Callable[[], T]) -> T:
+        try:
+            return request()
+        except Web3RPCError as error:
+            raise ChainRefused(_message(error)) from error
 
     def _lock_of(self, address: ChecksumAddress) -> threading.Lock:
         with self._locks_guard:
@@ -266,5 +281,4 @@ def _abi(fn: Call) -> ABI:
 def _without_credentials(rpc_url: str) -> str:
     """A node's address as it may be logged: providers put keys into user info, path and query."""
     parts = urlsplit(rpc_url)
-    host = parts.hostname or ""
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, "", "", ""))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))

@@ -10,7 +10,7 @@ from eth_utils.crypto import keccak
 from contracts.bindings import artifacts
 from contracts.bindings.artifacts import Artifact
 from contracts.bindings.chain import Chain
-from contracts.bindings.errors import TransactionReverted, UntrustedVerifier
+from contracts.bindings.errors import TransactionReverted, UntrustedVerifier, ValueOutOfRange
 
 _WORD_BYTES = 32
 
@@ -65,11 +65,11 @@ def vka_digest(words: Sequence[bytes]) -> bytes:
     """keccak256 of a verifying key's words: what a task pins.
 
     Raises:
-        ValueError: a word has not 32 bytes.
+        ValueOutOfRange: a word has not 32 bytes.
     """
-    for index, word in enumerate(words):
+    for word in words:
         if len(word) != _WORD_BYTES:
-            raise ValueError(f"word {index} of the verifying key has {len(word)} bytes, not {_WORD_BYTES}")
+            raise ValueOutOfRange("vka", f"{len(word)} bytes", f"a word has {_WORD_BYTES} bytes")
     return keccak(b"".join(words))
 
 

@@ -29,7 +29,6 @@ LOOPBACK = "127.0.0.1"
 # Known to everyone, and so fit for chains without value only.
 _MNEMONIC = "test test test test test test test test test test test junk"
 _HD_PATH = "m/44'/60'/0'/0"
-_ANVIL = ROOT / "node_modules" / ".bin" / "anvil"
 _START_TIMEOUT_SECONDS = 60
 
 
@@ -76,11 +75,13 @@ def anvil_chain() -> Iterator[LocalChain]:
     Raises:
         LocalChainFailed: it is not installed, or did not come up.
     """
-    if not _ANVIL.exists():
+    # Not through the package's launcher, which would outlive a killed parent and loses exit codes.
+    anvil = next(ROOT.glob("node_modules/@foundry-rs/anvil-*/bin/anvil"), None)
+    if anvil is None:
         raise LocalChainFailed("anvil is not installed; run `make setup`")
     port = _free_port()
     command = [
-        *(str(_ANVIL), "--host", LOOPBACK, "--port", str(port), "--accounts", str(ACCOUNTS)),
+        *(str(anvil), "--host", LOOPBACK, "--port", str(port), "--accounts", str(ACCOUNTS)),
         *("--mnemonic", _MNEMONIC, "--balance", "1000000", "--silent"),
     ]
     with _running(command, port) as local:

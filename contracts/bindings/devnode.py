@@ -186,6 +186,8 @@ class DevNode:
             transaction.validate()
             if transaction.hash in self._found:
                 raise RpcError(SERVER_ERROR, "already known")
+            if transaction.chain_id not in (None, self._chain.chain_id):  # py-evm does not look
+                raise RpcError(SERVER_ERROR, f"wrong chain id {transaction.chain_id}")
             self._chain.apply_transaction(transaction)
         except (EvmValidationError, BadSignature) as error:
             raise RpcError(SERVER_ERROR, str(error)) from error

@@ -46,6 +46,31 @@ class ChainRefused(BindingsError):
         self.reason = reason
 
 
+class NotAContract(BindingsError):
+    """An address holds no contract, or one that does not answer as it should.
+
+    Attributes:
+        address: the address that was called.
+    """
+
+    def __init__(self, address: str, function: str) -> None:
+        super().__init__(f"{address} does not answer {function}: not the contract, or not this chain")
+        self.address = address
+
+
+class ValueOutOfRange(BindingsError, ValueError):
+    """A value does not fit its field.
+
+    Attributes:
+        field: name of the field. limit: what would have been accepted, in words.
+    """
+
+    def __init__(self, field: str, got: object, limit: str) -> None:
+        super().__init__(f"{field}: got {got}, but {limit}")
+        self.field = field
+        self.limit = limit
+
+
 class TransactionReverted(BindingsError):
     """A call, an estimate or a mined transaction was reverted by the contract.
 

@@ -57,8 +57,7 @@ class Market:
         value_wei = config.total_reward_wei if _is_native(config.token) else 0
         fn = self._fn.createTask(_config_tuple(config), config.genesis_cid, config.rule_name)
         receipt = self.chain.send(account, fn, value_wei)
-        created = self._contract.events.TaskCreated().process_receipt(receipt)
-        return int(created[0]["args"]["taskId"])
+        return self._own(receipt, "TaskCreated").task_id
 
     def post_bond(self, account: LocalAccount, task_id: int) -> TxReceipt:
         """The aggregator posts its bond: the task opens."""
@@ -99,8 +98,7 @@ class Market:
         """Pays what the task owes `payee` (default: the account itself); returns the amount."""
         payee = to_checksum_address(payee or account.address)
         receipt = self.chain.send(account, self._fn.withdraw(task_id, payee))
-        withdrawn = self._contract.events.Withdrawn().process_receipt(receipt)
-        return int(withdrawn[0]["args"]["amountWei"])
+        return int(self._own(receipt, "Withdrawn").args["amountWei"])
 
     # ------------------------------------------------------------------ reads
 
@@ -170,16 +168,21 @@ class Market:
         if round is not None:
             names = ["RoundOpened", "RoundCommitted", "RoundSettled", "RoundExpired", "ModelPublished"]
             topics = [[self._topic(name) for name in names], _word(task_id), _word(round)]
-        return self._decode(task_id, self._get_logs(topics, from_block, to_block))
+        return self._decode(self._get_logs(topics, from_block, to_block))
 
     # ---------------------------------------------------------------- private
 
     def _created(self, task_id: int, block: int) -> MarketEvent:
         topics = [self._topic("TaskCreated"), _word(task_id)]
-        return self._decode(task_id, self._get_logs(topics, block, block))[0]
+        return self._decode(self._get_logs(topics, block, block))[0]
+
+    def _own(self, receipt: TxReceipt, name: str) -> MarketEvent:
+        """The market's event in a receipt, which may hold a token's logs as well, made to look alike."""
+        logs = [log for log in receipt["logs"] if log["address"] == self.address]
+        return next(event for event in self._decode(logs) if event.name == name)
 
     def _get_logs(self, topics: list[Any], from_block: int, to_block: int | None) -> list[LogReceipt]:
-        return self.chain.w3.eth.get_logs(
+        return self.chain.logs(
             {
                 "address": self.address,
                 "topics": topics,
@@ -191,7 +194,7 @@ class Market:
     def _topic(self, name: str) -> str:
         return self._topics[name].to_0x_hex()
 
-    def _decode(self, task_id: int, logs: Iterable[LogReceipt]) -> list[MarketEvent]:
+    def _decode(self, logs: Iterable[LogReceipt]) -> list[MarketEvent]:
         found = []
         for log in logs:
             event = self._contract.events[self._names[HexBytes(log["topics"][0])]]()
@@ -199,7 +202,7 @@ class Market:
             found.append(
                 MarketEvent(
                     name=data["event"],
-                    task_id=task_id,
+                    task_id=data["args"]["taskId"],
                     args={name: value for name, value in data["args"].items() if name != "taskId"},
                     block_number=data["blockNumber"],
                     log_index=data["logIndex"],

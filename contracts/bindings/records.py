@@ -3,11 +3,19 @@
 Amounts are in the token's smallest unit, times in Unix seconds.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 from eth_typing import ChecksumAddress
+from eth_utils.address import is_address
+
+from contracts.bindings.errors import ValueOutOfRange
+
+_UINT = {bits: range(2**bits) for bits in (8, 32, 64, 128, 256)}
+_INT64 = range(-(2**63), 2**63)
+_WORD_BYTES = 32
 
 NATIVE = "0x0000000000000000000000000000000000000000"
 """Token address that stands for the chain's native currency."""
@@ -41,7 +49,7 @@ class RoundState(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskConfig:
-    """What a task promises; the contract names the field that it refuses.
+    """What a task promises. Here values must fit their types; the contract refuses, by name, what makes no sense.
 
     Attributes:
         aggregator: the only account that may post the bond, commit rounds and publish models.
@@ -88,6 +96,20 @@ class TaskConfig:
     pay_by_round: bool = False
     rule_params: tuple[int, ...] = ()
     rule_name: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("quorum", "slots", "bits", "k", "fractional_bits"):
+            _require_in(name, getattr(self, name), _UINT[8])
+        for name in ("rounds", "dim", "commit_window_seconds", "settle_window_seconds"):
+            _require_in(name, getattr(self, name), _UINT[32])
+        for name in ("reward_per_round_wei", "bond_wei"):
+            _require_in(name, getattr(self, name), _UINT[128])
+        for name in ("aggregator", "token", "verifier"):
+            _require_address(name, getattr(self, name))
+        _require_words("linear_vka, rule_vka", (self.linear_vka, self.rule_vka))
+        _require_points("genesis, empty_slot", (self.genesis, self.empty_slot))
+        for value in self.rule_params:
+            _require_in("rule_params", value, _UINT[256])
 
     @property
     def total_reward_wei(self) -> int:
@@ -158,6 +180,10 @@ class Submission:
     cid: bytes
     signature: bytes
 
+    def __post_init__(self) -> None:
+        _require_address("trainer", self.trainer)
+        _require_points("point", (self.point,))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settlement:
@@ -182,6 +208,17 @@ class Settlement:
     rule_proof: bytes
     rule_vka: tuple[bytes, ...]
 
+    def __post_init__(self) -> None:
+        for trainer in self.trainers:
+            _require_address("trainers", trainer)
+        _require_points("points", self.points)
+        for entry in self.gram:
+            _require_in("gram", entry, _INT64)
+        for score in self.scores:
+            _require_in("scores", score, _UINT[64])
+        _require_words("linear_vka", self.linear_vka)
+        _require_words("rule_vka", self.rule_vka)
+
     @property
     def accept_bits(self) -> int:
         """Bit i: slot i is accepted."""
@@ -202,3 +239,25 @@ class MarketEvent:
     block_number: int
     log_index: int
     tx_hash: str
+
+
+def _require_in(name: str, value: int, allowed: range) -> None:
+    if value not in allowed:
+        raise ValueOutOfRange(name, value, f"it must be an integer in [{allowed.start}, {allowed.stop - 1}]")
+
+
+def _require_address(name: str, value: str) -> None:
+    if not is_address(value):
+        raise ValueOutOfRange(name, value, "it must be an address: 0x and 40 hex digits, its checksum right if any")
+
+
+def _require_points(name: str, points: Iterable[tuple[int, int]]) -> None:
+    for point in points:
+        for coordinate in point:
+            _require_in(name, coordinate, _UINT[256])
+
+
+def _require_words(name: str, words: Iterable[bytes]) -> None:
+    for word in words:
+        if len(word) != _WORD_BYTES:
+            raise ValueOutOfRange(name, f"{len(word)} bytes", f"a word has {_WORD_BYTES} bytes")

@@ -1,0 +1,86 @@
+"""Configurations of the clients' processes."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from process.configuration import Configuration
+
+
+class DigitsConfig(Configuration):
+    """scikit-learn's digits, split among trainers."""
+
+    seed: int = 1
+    weights: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
+    """Relative shard sizes, one a trainer."""
+
+
+class RecipeConfig(Configuration):
+    """Local training of the softmax regression."""
+
+    epochs: int = Field(default=3, ge=1)
+    learning_rate: float = Field(default=0.5, gt=0)
+    batch_size: int = Field(default=16, ge=1)
+    seed: int = 1
+
+
+class ClientConfig(Configuration):
+    """What every client needs."""
+
+    rpc_url: str
+    """http(s) address of an Ethereum node."""
+    market: str
+    """Address of the market."""
+    aggregator_target: str
+    """host:port of the aggregator's gRPC service."""
+    key_file: Path | None = None
+    """Private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
+    directory: Path
+    """Where this process keeps its files."""
+    data: DigitsConfig = DigitsConfig()
+    poll_seconds: float = Field(default=2, gt=0)
+    """How often the chain is looked at while nothing happens."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class TrainerConfig(ClientConfig):
+    """A trainer of the demo's model."""
+
+    task_id: int = Field(ge=1)
+    shard: int = Field(ge=0)
+    """Which of the shards is this trainer's."""
+    recipe: RecipeConfig = RecipeConfig()
+    behaviour: Literal["honest", "label_flip", "sign_flip"] = "honest"
+    sign_flip_scale: float = 3
+
+
+class StatementConfig(Configuration):
+    """What is proven."""
+
+    slots: int = 8
+    bits: int = 8
+    fraction_bits: int = 7
+    logrows: int = 16
+    outlier: str = "multi_krum"
+    contribution: str = "projection"
+    rule_params: dict[str, int] = Field(default_factory=lambda: {"f": 2})
+
+
+class OwnerConfig(ClientConfig):
+    """An owner of a task with the demo's model."""
+
+    aggregator: str
+    """Address of the account that serves the task."""
+    verifier: str
+    """Address of the reusable verifier."""
+    statement: StatementConfig = StatementConfig()
+    reward_per_round_wei: int = Field(ge=1)
+    bond_wei: int = Field(ge=1)
+    rounds: int = Field(default=3, ge=1)
+    quorum: int = Field(ge=1)
+    commit_window_seconds: int = Field(default=3600, ge=1)
+    settle_window_seconds: int = Field(default=3600, ge=1)
+    pay_by_round: bool = False
+    bundle: Path | None = None
+    """Where everything that `merit verify` needs is gathered; by default in the directory."""

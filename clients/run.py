@@ -1,0 +1,151 @@
+"""Client processes of the demo's model: a configuration in, events on standard output."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from eth_account.signers.local import LocalAccount
+
+from circuits.fixedpoint import FixedPoint
+from circuits.prover import Prover
+from circuits.statement import Statement
+from clients.attacks import flip_labels, sign_flip
+from clients.baseline import trained
+from clients.bundle import Bundle
+from clients.collect import Collector
+from clients.config import ClientConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
+from clients.data import digits
+from clients.owner import Offer, Owner
+from clients.service import AggregatorClient
+from clients.trainer import LocalTraining, Trainer
+from clients.training import Recipe, Vector, accuracy, flatten, softmax_regression, unflatten
+from contracts.bindings import Chain, Market
+from process import logs
+from process.errors import ConfigurationError
+from process.keyfile import load_account
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tools:
+    account: LocalAccount
+    market: Market
+    aggregator: AggregatorClient
+    prover: Prover
+
+
+async def run_trainer(config: TrainerConfig) -> int:
+    """Trains until the task is closed; returns what was paid out, in wei.
+
+    Raises:
+        UnacceptableTerms: the trainer refuses the task. And what `Trainer.run` does.
+    """
+    train = training_of(config)
+    async with _tools(config) as tools:
+        trainer = Trainer(
+            market=tools.market,
+            task_id=config.task_id,
+            aggregator=tools.aggregator,
+            account=tools.account,
+            train=train,
+            prover=tools.prover,
+            directory=config.directory,
+            poll_seconds=config.poll_seconds,
+        )
+        return await trainer.run()
+
+
+async def run_owner(config: OwnerConfig) -> int:
+    """Creates a task and follows it to its end; returns its id. Models and proofs are gathered as a bundle.
+
+    Raises:
+        UnacceptableTerms: a model does not open the chain's commitment. And what `Owner` does.
+    """
+    log = logs.get(role="owner")
+    _, test = digits(seed=config.data.seed, weights=config.data.weights)
+    model = softmax_regression()
+    offer = Offer(
+        aggregator=config.aggregator,
+        verifier=config.verifier,
+        reward_per_round_wei=config.reward_per_round_wei,
+        bond_wei=config.bond_wei,
+        rounds=config.rounds,
+        quorum=config.quorum,
+        commit_window_seconds=config.commit_window_seconds,
+        settle_window_seconds=config.settle_window_seconds,
+        pay_by_round=config.pay_by_round,
+    )
+    async with _tools(config) as tools:
+        owner = Owner(market=tools.market, aggregator=tools.aggregator, account=tools.account, prover=tools.prover)
+        start = flatten(model)
+        task_id = await owner.create_task(statement_of(config.statement, dim=len(start)), start, offer)
+        collector = Collector(
+            Bundle(config.bundle or config.directory),
+            market=tools.market,
+            aggregator=tools.aggregator,
+            prover=tools.prover,
+            task_id=task_id,
+        )
+        await collector.begin()
+        verified = 0
+        async for checked in owner.models(task_id):
+            unflatten(model, checked.parameters)
+            log.info("round.evaluated", task=task_id, round=checked.round, accuracy=accuracy(model, test))
+            await collector.add(checked)
+            verified = checked.version
+        log.info("model.verified", task=task_id, version=verified, complete=verified == config.rounds)
+        await owner.withdraw(task_id)
+        return task_id
+
+
+def statement_of(config: StatementConfig, *, dim: int) -> Statement:
+    """The statement of a configuration (FieldError if there is no such)."""
+    return Statement(
+        slots=config.slots,
+        dim=dim,
+        fmt=FixedPoint(bits=config.bits, fraction_bits=config.fraction_bits),
+        logrows=config.logrows,
+        outlier=config.outlier,
+        contribution=config.contribution,
+        rule_params=config.rule_params,
+    )
+
+
+def recipe_of(config: RecipeConfig, shard: int) -> Recipe:
+    """Each trainer goes through its shard in an order of its own."""
+    return Recipe(
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        batch_size=config.batch_size,
+        seed=config.seed * 1000 + shard,
+    )
+
+
+def training_of(config: TrainerConfig) -> LocalTraining:
+    """Local training as the configuration's behaviour has it.
+
+    Raises:
+        ConfigurationError: there is no such shard.
+    """
+    if config.shard >= len(config.data.weights):
+        raise ConfigurationError(f"shard: got {config.shard}, but there are {len(config.data.weights)}", "shard")
+    shard = digits(seed=config.data.seed, weights=config.data.weights)[0][config.shard]
+    recipe = recipe_of(config.recipe, config.shard)
+    if config.behaviour == "label_flip":
+        shard = flip_labels(shard)
+
+    def train(parameters: Vector, round: int) -> Vector:
+        return trained(parameters, shard, recipe, round)
+
+    return sign_flip(train, config.sign_flip_scale) if config.behaviour == "sign_flip" else train
+
+
+@asynccontextmanager
+async def _tools(config: ClientConfig) -> AsyncIterator[_Tools]:
+    logs.configure(config.log_level)
+    account = load_account(config.key_file)
+    config.directory.mkdir(parents=True, exist_ok=True)
+    chain = await asyncio.to_thread(Chain, config.rpc_url)
+    with Prover() as prover:
+        async with AggregatorClient(config.aggregator_target) as aggregator:
+            yield _Tools(account=account, market=Market(chain, config.market), aggregator=aggregator, prover=prover)
