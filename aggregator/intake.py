@@ -177,9 +177,7 @@ class Intake:
                 limit=f"{claim.trainer}'s EIP-712 signature over this UpdateCommitment",
             )
 
-    async def _receive(
-        self, messages: AsyncIterator[UploadUpdateRequest], claim: _Claim, draft: Draft
-    ) -> None:
+    async def _receive(self, messages: AsyncIterator[UploadUpdateRequest], claim: _Claim, draft: Draft) -> None:
         assembly, sha256 = wire.Assembly(claim.size_bytes), hashlib.sha256()
         while (message := await self._next(messages)) is not None:
             if message.WhichOneof("part") != "chunk":
@@ -195,9 +193,7 @@ class Intake:
                 limit=claim.content_sha256.hex(),
             )
         if draft.cid() != claim.cid:
-            raise ContentMismatch(
-                f"cid: the bytes have {to_text(draft.cid())}", field="cid", limit=to_text(claim.cid)
-            )
+            raise ContentMismatch(f"cid: the bytes have {to_text(draft.cid())}", field="cid", limit=to_text(claim.cid))
 
 
 def _read_header(message: UploadUpdateRequest | None) -> _Claim:

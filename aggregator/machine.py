@@ -160,13 +160,9 @@ class Machine:
         await self._announce(report, trainers=list(view.trainers))
 
     async def _send_commit(self, round: Round, updates: list[Update]) -> TxReceipt | None:
-        submissions = [
-            Submission(trainer=u.trainer, point=u.point, cid=u.cid, signature=u.signature) for u in updates
-        ]
+        submissions = [Submission(trainer=u.trainer, point=u.point, cid=u.cid, signature=u.signature) for u in updates]
         return await self._send(
-            lambda: self._tools.market.commit_round(
-                self._tools.account, self._task.task_id, round.round, submissions
-            ),
+            lambda: self._tools.market.commit_round(self._tools.account, self._task.task_id, round.round, submissions),
             (*_ALREADY_DONE, "CommitWindowClosed"),
         )
 
@@ -358,4 +354,3 @@ class Machine:
             **details,
         )
         await self._task.notify()
-

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -42,6 +43,7 @@ SERVICES = (
     "merit.v1.ProofsService",
 )
 _MOST_PAUSE_SECONDS = 30.0
+_THREADS = 32
 # Fatal for a task: another attempt would give the same answer.
 _FINAL = (Disagreement, StateLost)
 
@@ -102,6 +104,8 @@ class Aggregator:
         self.tools.state.close()
 
     async def run(self) -> None:
+        # Threads wait for disk and chain far more than they work.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         server, health_service = self._server()
         await server.start()
         for name in ("", *SERVICES):
@@ -195,9 +199,7 @@ class Aggregator:
                     await self.tools.draining.wait()
             pause_seconds = min(2 * pause_seconds, _MOST_PAUSE_SECONDS)
 
-    async def _drain(
-        self, server: grpc.aio.Server, health_service: Any, workers: list[asyncio.Task[None]]
-    ) -> None:
+    async def _drain(self, server: grpc.aio.Server, health_service: Any, workers: list[asyncio.Task[None]]) -> None:
         drain_seconds = self.tools.config.drain_seconds
         self.tools.log.info("service.draining", seconds=drain_seconds)
         await health_service.enter_graceful_shutdown()
@@ -212,4 +214,3 @@ class Aggregator:
                 machine.cancel()
         await stopping
         self.tools.log.info("service.stopped")
-

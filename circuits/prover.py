@@ -7,6 +7,7 @@ digest of everything that they depend on: the graph's bytes, the settings, the s
 import asyncio
 import hashlib
 import importlib.metadata
+import inspect
 import json
 import tempfile
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ class CircuitKeys:
 
     Attributes:
         directory: holds circuit.onnx, settings.json, circuit.ezkl, vk, pk and vka.
-        digest: what the directory is named by.
+        digest: of all that the keys depend on, 16 hex digits; it ends the directory's name.
     """
 
     directory: Path
@@ -100,7 +101,14 @@ class Prover:
             SrsError, ProverError, ProverCrashed.
         """
         srs = self.srs(circuit.settings.logrows)
-        return self._worker.call(_ensure_keys, circuit, srs.path, srs.digest, self.keys_directory)
+        pointer = self.keys_directory / "known" / _recipe_digest(circuit, srs)
+        if pointer.exists():
+            name = pointer.read_text()
+            if (self.keys_directory / name / "vka").exists():
+                return CircuitKeys(directory=self.keys_directory / name, digest=name.rpartition("-")[2])
+        keys = self._worker.call(_ensure_keys, circuit, srs.path, srs.digest, self.keys_directory)
+        paths.write_atomically(pointer, keys.directory.name.encode())
+        return keys
 
     def witness(self, circuit: Circuit, inputs: Sequence[Sequence[int]]) -> tuple[int, ...]:
         """The circuit's outputs on these inputs, without a proof."""
@@ -135,6 +143,24 @@ class Prover:
 
     def _srs_path(self, circuit: Circuit) -> Path:
         return self.srs(circuit.settings.logrows).path
+
+
+def _recipe_digest(circuit: Circuit, srs: Srs) -> str:
+    """Digest of what the graph is exported from, so that known keys are found without exporting it again.
+
+    That is the circuit's parameters, this package's source and the circuit's own, the string, the libraries' versions.
+    """
+    sources = {*Path(__file__).parent.rglob("*.py"), Path(inspect.getfile(type(circuit)))}
+    parts = [repr(circuit).encode(), repr(circuit.settings).encode(), srs.digest.encode()]
+    parts += [importlib.metadata.version(name).encode() for name in ("ezkl", "torch", "onnx")]
+    return _digest(parts + [path.read_bytes() for path in sorted(sources)])
+
+
+def _digest(parts: Sequence[bytes]) -> str:
+    joined = hashlib.sha256()
+    for part in parts:
+        joined.update(len(part).to_bytes(8, "big") + part)
+    return joined.hexdigest()
 
 
 def _checked(circuit: Circuit, inputs: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -190,15 +216,12 @@ def _ensure_keys(circuit: Circuit, srs_path: Path, srs_digest: str, keys_directo
             if not final.exists():
                 _make_keys(circuit, draft, srs_path)
                 draft.rename(final)
-    return CircuitKeys(directory=final, digest=digest)
+    return CircuitKeys(directory=final, digest=digest[:16])
 
 
 def _keys_digest(circuit: Circuit, onnx: bytes, srs_digest: str) -> str:
     parts = [onnx, repr(circuit.settings).encode(), srs_digest.encode(), importlib.metadata.version("ezkl").encode()]
-    joined = hashlib.sha256()
-    for part in parts:
-        joined.update(len(part).to_bytes(8, "big") + part)
-    return joined.hexdigest()
+    return _digest(parts)
 
 
 def _make_keys(circuit: Circuit, at: Path, srs_path: Path) -> None:

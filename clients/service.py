@@ -18,7 +18,7 @@ from merit.v1 import (
     updates_pb2_grpc,
 )
 from merit.v1.types_pb2 import Chunk, Receipt
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from circuits.errors import FieldError
 from circuits.proof import Proof
@@ -31,7 +31,6 @@ T = TypeVar("T")
 CALL_SECONDS = 60.0
 # A stranger's proof may be of any size up to this; models are bounded by their task's dim.
 MAX_PROOF_BYTES = 8 << 20
-_PASSING = (AggregatorUnreachable, ChainDown, Draining, TooManyUploads)
 
 
 class AggregatorClient:
@@ -136,8 +135,8 @@ class AggregatorClient:
         """Makes a call, again for as long as the patience lasts."""
         retrying = AsyncRetrying(
             stop=stop_after_delay(self._patience_seconds),
-            wait=wait_exponential_jitter(initial=0.2, max=5),
-            retry=retry_if_exception_type(_PASSING),
+            wait=wait_exponential_jitter(multiplier=0.2, max=5),
+            retry=retry_if_exception(_passes),
             reraise=True,
         )
 
@@ -164,6 +163,12 @@ class _translated:  # noqa: N801  (reads as a statement)
             if refusal is not None:
                 raise refusal from error
             raise AggregatorUnreachable(self._method, error.code().name, error.details() or "") from error
+
+
+def _passes(error: BaseException) -> bool:
+    if isinstance(error, AggregatorUnreachable):
+        return error.status == grpc.StatusCode.UNAVAILABLE.name
+    return isinstance(error, ChainDown | Draining | TooManyUploads)
 
 
 async def _assemble(chunks: AsyncIterator[Chunk], limit_bytes: int) -> bytes:

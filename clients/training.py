@@ -68,15 +68,21 @@ def train_local(model: torch.nn.Module, data: Samples, recipe: Recipe, *, round:
     try:
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + round)
         inputs, labels = torch.from_numpy(data.inputs), torch.from_numpy(data.labels)
-        optimizer = torch.optim.SGD(model.parameters(), lr=recipe.learning_rate)
         model.train()
         for _ in range(recipe.epochs):
             for batch in torch.randperm(len(labels), generator=generator).split(recipe.batch_size):  # type: ignore[no-untyped-call]
-                optimizer.zero_grad()
-                torch.nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+                loss = torch.nn.functional.cross_entropy(model(inputs[batch]), labels[batch])
+                _descend(model, loss, recipe.learning_rate)
     finally:
         torch.set_num_threads(threads)
+
+
+def _descend(model: torch.nn.Module, loss: torch.Tensor, learning_rate: float) -> None:
+    """One step of plain SGD. torch's optimizer does the same, after loading a compiler for seconds in each process."""
+    parameters = _trainable(model)
+    with torch.no_grad():
+        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.sub_(learning_rate * gradient)
 
 
 def accuracy(model: torch.nn.Module, data: Samples) -> float:

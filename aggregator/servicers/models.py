@@ -15,7 +15,7 @@ from merit.v1.models_pb2_grpc import ModelsServiceServicer
 
 from aggregator.records import Model
 from aggregator.served import Registry, ServedTask
-from aggregator.servicers.context import Context
+from aggregator.servicers.context import Context, received
 from aggregator.tools import Tools, off_loop
 from circuits.bn254 import G1Point
 from protocol import wire
@@ -47,7 +47,7 @@ class Models(ModelsServiceServicer):
     ) -> UploadGenesisResponse:
         if self._tools.draining.is_set():
             raise Draining("the service is stopping")
-        messages = aiter(request_iterator)
+        messages = received(context)
         first = await anext(messages, None)
         if first is None or first.WhichOneof("part") != "header":
             raise InvalidField.of("header", "none", "an upload starts with it")

@@ -46,9 +46,7 @@ class Rounds(RoundsServiceServicer):
         cursor = request.after_cursor
         while True:
             seen, finished = task.version, task.finished
-            reports = await off_loop(
-                self._tools.state.reports, request.task_id, after_cursor=cursor, limit=_BATCH
-            )
+            reports = await off_loop(self._tools.state.reports, request.task_id, after_cursor=cursor, limit=_BATCH)
             for report in reports:
                 cursor = report.cursor
                 yield WatchRoundsResponse(

@@ -14,7 +14,7 @@ from merit.v1.updates_pb2_grpc import UpdatesServiceServicer
 from aggregator.intake import Intake
 from aggregator.records import Step
 from aggregator.served import Registry
-from aggregator.servicers.context import Context
+from aggregator.servicers.context import Context, received
 from aggregator.tools import Tools, off_loop
 from protocol import wire
 from protocol.refusals import UnknownUpdate
@@ -29,7 +29,7 @@ class Updates(UpdatesServiceServicer):
     async def UploadUpdate(  # noqa: N802
         self, request_iterator: AsyncIterator[UploadUpdateRequest], context: Context
     ) -> UploadUpdateResponse:
-        return UploadUpdateResponse(receipt=await self._intake.upload(aiter(request_iterator)))
+        return UploadUpdateResponse(receipt=await self._intake.upload(received(context)))
 
     async def GetUpdateStatus(  # noqa: N802
         self, request: GetUpdateStatusRequest, context: Context

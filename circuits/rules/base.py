@@ -67,7 +67,7 @@ class ContributionRule(ABC):
         """An upper bound on the magnitudes that the graph compares."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rule:
     """An outlier rule and a contribution rule, as one statement about a Gram matrix."""
 
@@ -77,6 +77,9 @@ class Rule:
     @property
     def name(self) -> str:
         return f"{self.outlier.name}+{self.contribution.name}"
+
+    def __repr__(self) -> str:
+        return f"Rule({self.name})"
 
     def parameter_list(self, params: Mapping[str, int]) -> list[int]:
         """The parameters in the circuit's order (FieldError if one is missing, unknown or negative)."""

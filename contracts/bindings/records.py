@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from eth_typing import ChecksumAddress
-from eth_utils.address import is_address
+from eth_utils.address import is_checksum_address, is_hex_address
 
 from contracts.bindings.errors import ValueOutOfRange
 
@@ -247,7 +247,8 @@ def _require_in(name: str, value: int, allowed: range) -> None:
 
 
 def _require_address(name: str, value: str) -> None:
-    if not is_address(value):
+    plain = value[2:] in (value[2:].lower(), value[2:].upper())
+    if not (is_hex_address(value) and value.startswith("0x") and (plain or is_checksum_address(value))):
         raise ValueOutOfRange(name, value, "it must be an address: 0x and 40 hex digits, its checksum right if any")
 
 

@@ -58,3 +58,11 @@ def test_a_missing_source_says_what_to_do(project: Path) -> None:
     done = compiled(project)
     assert done.returncode == 1
     assert "make setup" in done.stderr
+
+
+def test_forge_fails_when_it_fails() -> None:
+    """The npm package's launcher does not, and a build that cannot fail checks nothing."""
+    done = subprocess.run(
+        [artifacts.ROOT / "tools" / "forge", "test", "--no-such-flag"], capture_output=True, check=False
+    )
+    assert done.returncode != 0

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.bindings import NATIVE, Settlement, Submission, TaskConfig, ValueOutOfRange
 
-ADDRESS = "0x00000000000000000000000000000000000000aA"
+ADDRESS = "0x00000000000000000000000000000000000000aa"
 CONFIG = TaskConfig(
     aggregator=ADDRESS,
     reward_per_round_wei=1,
@@ -54,7 +54,7 @@ SETTLEMENT = Settlement(
         ("linear_vka", b""),
         ("rule_vka", bytes(33)),
         ("aggregator", "0x12"),
-        ("verifier", "0x00000000000000000000000000000000000000Aa"),  # checksum
+        ("verifier", "0x5aaeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),  # checksum
         ("token", ""),
     ],
 )

@@ -1,0 +1,459 @@
+"""Uploads over a real channel: what is taken, what is refused and why, and that a refusal loses nothing."""
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from merit.v1.types_pb2 import Chunk, Receipt
+from merit.v1.updates_pb2 import Dtype, UpdateHeader, UpdateStatus, UploadUpdateRequest
+
+from aggregator.service import Aggregator
+from circuits.commitment import Column, commit, empty_column
+from clients.errors import AggregatorUnreachable
+from clients.service import AggregatorClient
+from contracts.bindings import ChainUnavailable, eip712
+from protocol import refusals, wire
+from store.cid import cid_of
+from store.objects import encode_update
+from tests.stage import STATEMENT, TRAINERS, Stage, Update
+
+Running = tuple[Aggregator, AggregatorClient]
+
+
+@pytest.fixture
+async def running(stage: Stage) -> AsyncIterator[Running]:
+    async with stage.running(idle_seconds=1, max_uploads=2) as pair:
+        yield pair
+
+
+@pytest.fixture
+def client(running: Running) -> AggregatorClient:
+    return running[1]
+
+
+@pytest.fixture
+async def task_id(stage: Stage, client: AggregatorClient) -> int:
+    return await stage.open_task(client)
+
+
+@pytest.fixture
+def update(stage: Stage, task_id: int) -> Update:
+    return stage.update(task_id, 0, stage.trainers[0], stage.draw(1))
+
+
+def resigned(stage: Stage, update: Update, **changes: object) -> Update:
+    """The update with other fields of the header, signed again by its trainer."""
+    header = UpdateHeader()
+    header.CopyFrom(update.header)
+    for field, value in changes.items():
+        if field == "point":
+            header.point.CopyFrom(value)  # type: ignore[arg-type]
+        else:
+            setattr(header, field, value)
+    point = wire.read_point(header.point)
+    header.signature = stage.sign(stage.trainers[0], header.task_id, header.round, point, header.cid)
+    return replace(update, header=header)
+
+
+async def send(client: AggregatorClient, update: Update) -> Receipt:
+    return await client.upload_update(update.header, update.data)
+
+
+async def once(client: AggregatorClient, update: Update) -> None:
+    """Without trying again what may pass."""
+    client._patience_seconds = 0
+    try:
+        await send(client, update)
+    finally:
+        client._patience_seconds = 3
+
+
+async def send_parts(client: AggregatorClient, *parts: UploadUpdateRequest) -> None:
+    """Exactly these messages, which the client itself would not send."""
+
+    def messages() -> Iterator[UploadUpdateRequest]:
+        yield from parts
+
+    await client._call(lambda: client._updates.UploadUpdate(messages()))
+
+
+def header_part(update: Update) -> UploadUpdateRequest:
+    return UploadUpdateRequest(header=update.header)
+
+
+def chunk_part(offset_bytes: int, data: bytes) -> UploadUpdateRequest:
+    return UploadUpdateRequest(chunk=Chunk(offset_bytes=offset_bytes, data=data))
+
+
+async def taken(client: AggregatorClient, update: Update) -> None:
+    """The honest update is still welcome: whatever was refused before cost nothing."""
+    receipt = await send(client, update)
+    assert receipt.cid == update.header.cid
+
+
+# ---------------------------------------------------------------- what is taken
+
+
+async def test_receipt_is_the_aggregators_word_over_the_update(
+    stage: Stage, client: AggregatorClient, update: Update
+) -> None:
+    message = await send(client, update)
+    receipt = wire.read_receipt(message)
+    assert eip712.recover_receipt(stage.market.domain, receipt, message.signature) == stage.operator.address
+    assert (receipt.point_x, receipt.point_y) == tuple(update.point)
+    assert receipt.cid_digest == eip712.cid_digest(update.header.cid)
+    assert receipt.trainer == stage.trainers[0].address
+
+
+async def test_bytes_are_durable_before_the_receipt(running: Running, update: Update) -> None:
+    await send(running[1], update)
+    assert running[0].tools.store.get(update.header.cid) == update.data
+
+
+async def test_the_same_content_again_gets_the_same_receipt(client: AggregatorClient, update: Update) -> None:
+    first = await send(client, update)
+    assert await send(client, update) == first
+
+
+async def test_the_same_content_again_after_the_seal_gets_the_same_receipt(
+    stage: Stage, client: AggregatorClient, update: Update
+) -> None:
+    first = await send(client, update)
+    for index in range(1, TRAINERS):
+        await send(client, stage.update(update.header.task_id, 0, stage.trainers[index], stage.draw(index + 1)))
+    await stage.reached(client, update.header.task_id, 0, 2)
+    assert await send(client, update) == first
+
+
+async def test_status_follows_the_update(stage: Stage, client: AggregatorClient, update: Update) -> None:
+    task_id, trainer = update.header.task_id, stage.trainers[0].address
+    with pytest.raises(refusals.UnknownUpdate):
+        await client.update_status(task_id, 0, trainer)
+    receipt = await send(client, update)
+    status = await client.update_status(task_id, 0, trainer)
+    assert (status.status, status.receipt) == (UpdateStatus.UPDATE_STATUS_RECEIVED, receipt)
+
+
+async def test_many_at_once_fill_the_round_and_no_more(stage: Stage, running: Running) -> None:
+    client = running[1]
+    task_id = await stage.open_task(client, joined=8, quorum=6)
+    updates = [stage.update(task_id, 0, t, stage.draw(i)) for i, t in enumerate(stage.trainers[:8])]
+    results = await asyncio.gather(*(send(client, u) for u in updates), return_exceptions=True)
+    accepted = [r for r in results if isinstance(r, Receipt)]
+    assert len(accepted) == STATEMENT.slots
+    refused = {type(r) for r in results} - {Receipt}
+    assert refused <= {refusals.RoundFull, refusals.LateUpdate}
+
+
+# ------------------------------------------------------------ what is refused
+
+
+Case = Callable[[Stage, Update], Update]
+
+
+def other_trainer(stage: Stage, update: Update) -> Update:
+    outsider = stage.outsider
+    return stage.update(update.header.task_id, 0, outsider, update.column)
+
+
+HEADERS: dict[str, tuple[Case, type[refusals.Refusal], str]] = {
+    "unknown task": (
+        lambda stage, u: resigned(stage, u, task_id=u.header.task_id + 1000),
+        refusals.UnknownTask,
+        "task_id",
+    ),
+    "not joined": (other_trainer, refusals.NotJoined, "trainer"),
+    "future round": (lambda stage, u: resigned(stage, u, round=1), refusals.RoundNotCollecting, "round"),
+    "wrong size": (
+        lambda stage, u: resigned(stage, u, size_bytes=u.header.size_bytes + 1),
+        refusals.MalformedContent,
+        "size_bytes",
+    ),
+    "wrong dtype": (
+        lambda stage, u: resigned(stage, u, dtype=Dtype.DTYPE_INT16),
+        refusals.MalformedContent,
+        "dtype",
+    ),
+    "short trainer": (lambda stage, u: resigned(stage, u, trainer=b"\1" * 19), refusals.InvalidField, "trainer"),
+    "short digest": (
+        lambda stage, u: resigned(stage, u, content_sha256=b"\1" * 31),
+        refusals.InvalidField,
+        "content_sha256",
+    ),
+    "no CID": (lambda stage, u: resigned(stage, u, cid=b"\1" * 36), refusals.InvalidField, "cid"),
+    "another digest": (
+        lambda stage, u: resigned(stage, u, content_sha256=b"\1" * 32),
+        refusals.ContentMismatch,
+        "content_sha256",
+    ),
+    "another CID": (lambda stage, u: resigned(stage, u, cid=cid_of(b"other")), refusals.ContentMismatch, "cid"),
+    "another commitment": (
+        lambda stage, u: resigned(stage, u, point=wire.point_message(commit(stage.draw(99), stage.srs))),
+        refusals.WrongCommitment,
+        "point",
+    ),
+    "genesis point": (
+        lambda stage, u: resigned(stage, u, point=wire.point_message(commit(stage.genesis, stage.srs))),
+        refusals.PointAlreadyUsed,
+        "point",
+    ),
+    "empty slot's point": (
+        lambda stage, u: resigned(
+            stage, u, point=wire.point_message(commit(empty_column(STATEMENT.dim), stage.srs))
+        ),
+        refusals.PointAlreadyUsed,
+        "point",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+async def test_header_is_refused(case: str, stage: Stage, client: AggregatorClient, update: Update) -> None:
+    change, refusal, field = HEADERS[case]
+    with pytest.raises(refusal) as caught:
+        await send(client, change(stage, update))
+    assert caught.value.field == field
+    await taken(client, update)
+
+
+async def test_point_off_the_curve_is_refused(client: AggregatorClient, update: Update) -> None:
+    broken = UpdateHeader()
+    broken.CopyFrom(update.header)
+    broken.point.y = b"\0" * 31 + b"\1"
+    with pytest.raises(refusals.InvalidField) as caught:
+        await client.upload_update(broken, update.data)
+    assert caught.value.field == "point"
+    broken.point.x = broken.point.y = bytes(32)
+    with pytest.raises(refusals.InvalidField, match="infinity"):
+        await client.upload_update(broken, update.data)
+
+
+@pytest.mark.parametrize("by", ["another trainer", "over another round", "flipped", "short"])
+async def test_signature_is_refused(by: str, stage: Stage, client: AggregatorClient, update: Update) -> None:
+    header = UpdateHeader()
+    header.CopyFrom(update.header)
+    task_id, cid = header.task_id, header.cid
+    header.signature = {
+        "another trainer": stage.sign(stage.trainers[1], task_id, 0, update.point, cid),
+        "over another round": stage.sign(stage.trainers[0], task_id, 1, update.point, cid),
+        "flipped": bytes([update.header.signature[0] ^ 1]) + update.header.signature[1:],
+        "short": update.header.signature[:64],
+    }[by]
+    with pytest.raises(refusals.InvalidSignature) as caught:
+        await client.upload_update(header, update.data)
+    assert caught.value.field == "signature"
+    await taken(client, update)
+
+
+async def test_signature_comes_before_any_byte(client: AggregatorClient, update: Update) -> None:
+    """Only a trainer makes the aggregator receive anything."""
+    header = UpdateHeader()
+    header.CopyFrom(update.header)
+    header.signature = bytes(65)
+    with pytest.raises(refusals.InvalidSignature):
+        await send_parts(client, UploadUpdateRequest(header=header))
+
+
+async def test_second_update_is_refused_and_the_first_stays(
+    stage: Stage, client: AggregatorClient, update: Update
+) -> None:
+    first = await send(client, update)
+    other = stage.update(update.header.task_id, 0, stage.trainers[0], stage.draw(2))
+    with pytest.raises(refusals.SecondUpdate):
+        await send(client, other)
+    status = await client.update_status(update.header.task_id, 0, stage.trainers[0].address)
+    assert status.receipt == first
+
+
+async def test_late_update_is_refused(stage: Stage, client: AggregatorClient) -> None:
+    task_id = await stage.open_task(client, joined=TRAINERS)
+    sent = await stage.send(client, task_id, 0)
+    await stage.reached(client, task_id, 0, 2)
+    await asyncio.to_thread(stage.market.join, stage.trainers[TRAINERS], task_id)
+    late = stage.update(task_id, 0, stage.trainers[TRAINERS], stage.draw(77))
+    with pytest.raises(refusals.LateUpdate):
+        await send(client, late)
+    assert len((await client.round(task_id, 0)).slots) == len(sent)
+
+
+async def test_anothers_commitment_is_refused(stage: Stage, client: AggregatorClient, update: Update) -> None:
+    await send(client, update)
+    copied = stage.update(update.header.task_id, 0, stage.trainers[1], update.column)
+    with pytest.raises(refusals.PointAlreadyUsed):
+        await send(client, copied)
+
+
+async def test_own_commitment_of_an_earlier_round_is_refused(stage: Stage, client: AggregatorClient) -> None:
+    task_id = await stage.open_task(client)
+    sent = await stage.send(client, task_id, 0)
+    await stage.reached(client, task_id, 1, 1)
+    with pytest.raises(refusals.PointAlreadyUsed):
+        await send(client, stage.update(task_id, 1, stage.trainers[0], sent[0].column))
+
+
+async def test_entries_out_of_range_are_refused(stage: Stage, client: AggregatorClient, update: Update) -> None:
+    """4-bit entries travel as bytes, so a byte of 8 is well-formed and still no entry."""
+    for index in (0, STATEMENT.dim - 1):
+        values = update.column.values.copy()
+        values[index] = STATEMENT.fmt.highest + 1
+        wide = Column(values=values, salts=update.column.salts)
+        data = bytearray(update.data)
+        data[len(data) - STATEMENT.dim + index] = STATEMENT.fmt.highest + 1
+        with pytest.raises(refusals.OutOfRange) as caught:
+            await send(client, stage.update(update.header.task_id, 0, stage.trainers[0], wide, data=bytes(data)))
+        assert caught.value.field == f"values[{index}]"
+    await taken(client, update)
+
+
+async def test_another_dim_is_refused(stage: Stage, client: AggregatorClient, update: Update) -> None:
+    """One value more and one salt less: the size fits, the header does not."""
+    swapped = update.data.replace(b'"shape":[512]', b'"shape":[511]').replace(b'"shape":[20]', b'"shape":[21]')
+    assert len(swapped) == len(update.data)
+    assert swapped != update.data
+    with pytest.raises(refusals.MalformedContent) as caught:
+        await send(client, stage.update(update.header.task_id, 0, stage.trainers[0], update.column, data=swapped))
+    assert caught.value.field == "header"
+    await taken(client, update)
+
+
+async def test_chunks_must_come_in_order_and_fit(client: AggregatorClient, update: Update) -> None:
+    half = len(update.data) // 2
+    cases = {
+        "gap": (chunk_part(1, update.data[1:]),),
+        "again": (chunk_part(0, update.data[:half]), chunk_part(0, update.data[:half])),
+        "swapped": (chunk_part(half, update.data[half:]), chunk_part(0, update.data[:half])),
+        "beyond": (chunk_part(0, update.data + b"x"),),
+        "beyond at the end": (chunk_part(0, update.data), chunk_part(len(update.data), b"x")),
+        "empty": (chunk_part(0, b""),),
+        "too long": (chunk_part(0, bytes(wire.CHUNK_BYTES + 1)),),
+    }
+    for parts in cases.values():
+        with pytest.raises(refusals.InvalidChunk):
+            await send_parts(client, header_part(update), *parts)
+    await send_parts(
+        client, header_part(update), chunk_part(0, update.data[:half]), chunk_part(half, update.data[half:])
+    )
+
+
+async def test_truncated_upload_is_refused(client: AggregatorClient, update: Update) -> None:
+    with pytest.raises(refusals.TruncatedUpload):
+        await send_parts(client, header_part(update), chunk_part(0, update.data[:-1]))
+    with pytest.raises(refusals.TruncatedUpload):
+        await send_parts(client, header_part(update))
+    await taken(client, update)
+
+
+async def test_idle_upload_is_ended(client: AggregatorClient, update: Update) -> None:
+    async def messages() -> AsyncIterator[UploadUpdateRequest]:
+        yield header_part(update)
+        await asyncio.sleep(60)
+
+    with pytest.raises(refusals.TruncatedUpload, match="nothing came"):
+        await client._call(lambda: client._updates.UploadUpdate(messages()))
+    await taken(client, update)
+
+
+async def test_header_comes_first_and_once(client: AggregatorClient, update: Update) -> None:
+    for parts in ((), (chunk_part(0, update.data),), (header_part(update), header_part(update))):
+        with pytest.raises(refusals.InvalidField):
+            await send_parts(client, *parts)
+    await taken(client, update)
+
+
+async def test_message_over_the_transports_limit_is_refused(client: AggregatorClient, update: Update) -> None:
+    with pytest.raises(AggregatorUnreachable, match="RESOURCE_EXHAUSTED"):
+        await send_parts(client, header_part(update), chunk_part(0, bytes(wire.MAX_MESSAGE_BYTES)))
+
+
+async def test_more_uploads_than_the_limit_are_refused(running: Running, stage: Stage, update: Update) -> None:
+    client, begun = running[1], asyncio.Event()
+
+    async def slow() -> AsyncIterator[UploadUpdateRequest]:
+        yield header_part(update)
+        begun.set()
+        await asyncio.sleep(60)
+
+    held = [asyncio.ensure_future(client._updates.UploadUpdate(slow())) for _ in range(2)]
+    await begun.wait()
+    await asyncio.sleep(0.2)
+    with pytest.raises(refusals.TooManyUploads):
+        await once(client, update)
+    for call in held:
+        call.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
+    await taken(client, update)
+
+
+# ------------------------------------------------------------- when things fail
+
+
+async def test_chain_down_is_said_and_loses_nothing(
+    running: Running, update: Update, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aggregator, client = running
+    task = aggregator.registry.tasks[update.header.task_id]
+    task.joined.clear()
+
+    def down(*_: object) -> bool:
+        raise ChainUnavailable("eth_call", "rpc", "ConnectionError")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aggregator.tools.market, "has_joined", down)
+        patch.setattr(task, "refresh", lambda tools: asyncio.sleep(3600))
+        with pytest.raises(refusals.ChainDown):
+            await once(client, update)
+    await taken(client, update)
+
+
+async def test_full_disk_is_said_and_keeps_nothing(
+    running: Running, update: Update, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aggregator, client = running
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("store.local.os.fsync", full)
+        with pytest.raises(refusals.DiskFull):
+            await send(client, update)
+    assert not aggregator.tools.store.has(update.header.cid)
+    assert aggregator.tools.store.remove_drafts() == 0
+    await taken(client, update)
+
+
+async def test_draining_service_refuses_uploads(running: Running, update: Update) -> None:
+    aggregator, client = running
+    client._patience_seconds = 0
+    aggregator.stop()
+    with pytest.raises((refusals.Draining, AggregatorUnreachable)):
+        await send(client, update)
+
+
+async def test_a_bug_is_not_shown_to_callers(
+    running: Running, update: Update, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aggregator, client = running
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aggregator.tools.state, "admit", broken)
+        with pytest.raises(refusals.InternalError) as caught:
+            await send(client, update)
+    assert "secret" not in str(caught.value)
+    await taken(client, update)
+
+
+async def test_update_of_another_dim_than_the_tasks_has_another_size(stage: Stage, client: AggregatorClient) -> None:
+    task_id = await stage.open_task(client)
+    column = Column(values=np.zeros(STATEMENT.dim + 1, dtype=np.int64), salts=stage.draw(1).salts)
+    with pytest.raises(refusals.MalformedContent) as caught:
+        data = encode_update(column, STATEMENT.fmt)
+        await send(client, stage.update(task_id, 0, stage.trainers[0], column, data=data))
+    assert caught.value.field == "size_bytes"

@@ -1,0 +1,235 @@
+"""A market on the embedded chain with a running aggregator, where proofs are doubles and everything else is real.
+
+The double states what the integer reference says, without proving it, and the verifier on chain accepts it; so rounds
+take a second, and what is tested is the service. Rounds with real proofs are in test_market.py.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from merit.v1.updates_pb2 import Dtype, UpdateHeader
+
+from aggregator.config import AggregatorConfig
+from aggregator.service import Aggregator
+from circuits.bn254 import G1Point
+from circuits.circuit import Circuit
+from circuits.commitment import Column, commit, draw_salts, empty_column
+from circuits.fixedpoint import FixedPoint
+from circuits.linear.gram import GramCircuit, full_matrix, gram, upper_triangle
+from circuits.model import genesis
+from circuits.proof import Proof
+from circuits.prover import CircuitKeys, Prover
+from circuits.srs import Srs
+from circuits.statement import Statement
+from clients.service import AggregatorClient
+from contracts.bindings import Chain, Market, TaskConfig, artifacts, eip712
+from contracts.bindings.deploy import create
+from contracts.bindings.devchain import LocalChain
+from process.keyfile import create_key_file
+from protocol import wire
+from store.cid import cid_of
+from store.objects import encode_model, encode_update
+
+# Small, with a range that its dtype exceeds, and one slot more than the trainers.
+STATEMENT = Statement(
+    slots=6, dim=20, fmt=FixedPoint(bits=4, fraction_bits=3), logrows=13, outlier="multi_krum", rule_params={"f": 1}
+)
+TRAINERS = 5
+REWARD_WEI = 1000
+BOND_WEI = 1503
+
+
+class ReferenceProver(Prover):
+    """States the integer reference's outputs as if it had proven them.
+
+    Attributes:
+        proven: names of the circuits, one a proof made.
+    """
+
+    def __init__(self, srs: Srs, directory: Path) -> None:
+        self._srs, self._directory = srs, directory
+        self.proven: list[str] = []
+
+    def close(self) -> None: ...
+
+    def srs(self, k: int) -> Srs:
+        assert k == self._srs.k
+        return self._srs
+
+    def keys(self, circuit: Circuit) -> CircuitKeys:
+        directory = self._directory / circuit.name
+        directory.mkdir(parents=True, exist_ok=True)
+        word = hashlib.sha256(circuit.name.encode()).digest()
+        (directory / "vka").write_bytes((1).to_bytes(8, "little") + word)
+        return CircuitKeys(directory=directory, digest=word.hex())
+
+    def prove(self, circuit: Circuit, inputs: Sequence[Sequence[int]]) -> Proof:
+        self.proven.append(circuit.name)
+        if isinstance(circuit, GramCircuit):
+            rows = [np.array(vector, dtype=np.int64) for vector in inputs]
+            columns = [Column(values=row[: circuit.dim], salts=row[circuit.dim :]) for row in rows]
+            points = b"".join(commit(column, self._srs).to_bytes() for column in columns)
+            return Proof(data=points, instances=(*upper_triangle(gram(columns)), circuit.tally))
+        triangle, active, params = inputs
+        accept, score = STATEMENT.rule.reference(full_matrix(triangle, len(active)), active, f=params[0])
+        return Proof(data=b"rule", instances=(*triangle, *active, *params, *accept, *score))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """A trainer's update, ready to be sent."""
+
+    column: Column
+    point: G1Point
+    data: bytes
+    header: UpdateHeader
+
+
+class Stage:
+    """Owner, aggregator and trainers, a market of their own, and an aggregator that can be stopped and started."""
+
+    def __init__(self, local: LocalChain, srs: Srs, directory: Path) -> None:
+        self.rpc_url, self.srs, self.directory = local.rpc_url, srs, directory
+        self.chain = Chain(local.rpc_url)
+        accounts: list[LocalAccount] = [Account.from_key(key) for key in local.private_keys]
+        self.owner, self.operator, self.outsider, *self.trainers = accounts
+        self.verifier, _ = create(self.chain, self.owner, artifacts.forge("AcceptingVerifier", "Verifiers"))
+        address, _ = create(self.chain, self.owner, artifacts.market())
+        self.market = Market(self.chain, address)
+        self.prover = ReferenceProver(srs, directory / "keys")
+        self.key_file = directory / "operator.key"
+        create_key_file(self.key_file, self.operator.key.hex())
+        start = np.linspace(-0.5, 0.5, STATEMENT.dim)
+        self.genesis = genesis(start, STATEMENT.fmt, STATEMENT.slots)
+        self.genesis_data = encode_model(self.genesis)
+
+    def config(self, **changes: object) -> AggregatorConfig:
+        fields: dict[str, object] = {
+            "rpc_url": self.rpc_url,
+            "market": self.market.address,
+            "data_directory": self.directory / "aggregator",
+            "key_file": self.key_file,
+            "poll_seconds": 0.05,
+            "drain_seconds": 10,
+            "open_when_joined": TRAINERS,
+        }
+        return AggregatorConfig.model_validate(fields | changes)
+
+    @asynccontextmanager
+    async def running(self, **changes: object) -> AsyncIterator[tuple[Aggregator, AggregatorClient]]:
+        """An aggregator and a connection to it; stopped in order at the end, unless it has ended itself."""
+        aggregator = Aggregator(self.config(**changes), prover=self.prover)
+        run = asyncio.create_task(aggregator.run())
+        try:
+            while not aggregator.port:
+                await asyncio.sleep(0.01)
+                if run.done():
+                    await run
+            async with AggregatorClient(f"127.0.0.1:{aggregator.port}", patience_seconds=3) as client:
+                yield aggregator, client
+        finally:
+            aggregator.stop()
+            with suppress(asyncio.CancelledError):
+                await run
+            aggregator.close()
+
+    def task_config(self, **changes: object) -> TaskConfig:
+        """Honest terms; `changes` replace fields."""
+        statement = STATEMENT
+        fields: dict[str, object] = {
+            "aggregator": self.operator.address,
+            "reward_per_round_wei": REWARD_WEI,
+            "bond_wei": BOND_WEI,
+            "rounds": 2,
+            "quorum": TRAINERS,
+            "slots": statement.slots,
+            "dim": statement.dim,
+            "bits": statement.fmt.bits,
+            "k": statement.logrows,
+            "fractional_bits": statement.fmt.fraction_bits,
+            "commit_window_seconds": 3600,
+            "settle_window_seconds": 3600,
+            "verifier": self.verifier,
+            "linear_vka": self.prover.keys(statement.linear_circuit).vka_digest,
+            "rule_vka": self.prover.keys(statement.rule_circuit).vka_digest,
+            "rule_params": statement.rule_param_list,
+            "rule_name": statement.rule.name,
+            "genesis": commit(self.genesis, self.srs),
+            "empty_slot": commit(empty_column(statement.dim), self.srs),
+            "genesis_cid": cid_of(self.genesis_data),
+        }
+        return TaskConfig(**(fields | changes))  # type: ignore[arg-type]
+
+    async def create_task(self, *, joined: int = TRAINERS, **changes: object) -> int:
+        """A funded task that the first trainers have joined."""
+        task_id = await asyncio.to_thread(self.market.create_task, self.owner, self.task_config(**changes))
+        for trainer in self.trainers[:joined]:
+            await asyncio.to_thread(self.market.join, trainer, task_id)
+        return task_id
+
+    async def open_task(self, client: AggregatorClient, **changes: object) -> int:
+        """A task whose first round collects."""
+        task_id = await self.create_task(**changes)  # type: ignore[arg-type]
+        await client.upload_genesis(task_id, self.genesis_data)
+        await self.reached(client, task_id, 0, 1)
+        return task_id
+
+    async def reached(self, client: AggregatorClient, task_id: int, round: int, step: int) -> None:
+        """Returns when the aggregator reports a step of a round."""
+        async with asyncio.timeout(60):
+            async for report in client.watch(task_id):
+                if (report.round, report.report.step) == (round, step):
+                    return
+        raise AssertionError(f"the task ended without step {step} of round {round}")
+
+    def draw(self, seed: int) -> Column:
+        """A random update, of which those with small seeds resemble each other."""
+        rng = np.random.default_rng(seed)
+        noise = rng.integers(-1, 2, STATEMENT.dim)
+        values = np.arange(STATEMENT.dim) % 5 - 2 + noise
+        return Column(values=values.astype(np.int64), salts=draw_salts(STATEMENT.fmt))
+
+    def sign(self, trainer: LocalAccount, task_id: int, round: int, point: G1Point, cid: bytes) -> bytes:
+        message = eip712.UpdateCommitment(
+            task_id=task_id, round=round, point_x=point.x, point_y=point.y, cid_digest=eip712.cid_digest(cid)
+        )
+        return eip712.sign_update(trainer, self.market.domain, message)
+
+    def update(
+        self, task_id: int, round: int, trainer: LocalAccount, column: Column, *, data: bytes | None = None
+    ) -> Update:
+        """An honest update of these integers; `data` replaces its bytes, under a header that fits them."""
+        point = commit(column, self.srs)
+        data = encode_update(column, STATEMENT.fmt) if data is None else data
+        cid = cid_of(data)
+        header = UpdateHeader(
+            task_id=task_id,
+            round=round,
+            trainer=wire.address_bytes(trainer.address),
+            content_sha256=hashlib.sha256(data).digest(),
+            size_bytes=len(data),
+            dtype=Dtype.DTYPE_INT8,
+            point=wire.point_message(point),
+            cid=cid,
+            signature=self.sign(trainer, task_id, round, point, cid),
+        )
+        return Update(column=column, point=point, data=data, header=header)
+
+    async def send(self, client: AggregatorClient, task_id: int, round: int, *, count: int = TRAINERS) -> list[Update]:
+        """Honest updates of the first trainers, of which the last one is an outlier."""
+        sent = []
+        for index, trainer in enumerate(self.trainers[:count]):
+            column = self.draw(1000 * round + index)
+            if index == TRAINERS - 1:
+                column = Column(values=-column.values.clip(-7, 7), salts=column.salts)
+            update = self.update(task_id, round, trainer, column)
+            await client.upload_update(update.header, update.data)
+            sent.append(update)
+        return sent
