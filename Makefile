@@ -22,12 +22,13 @@ setup: .venv/.installed proto/gen/.generated contracts/out/.built
 	touch $@
 
 proto/gen/.generated: .venv/.installed $(wildcard proto/merit/v1/*.proto) proto/generate.py
-	$(BIN)/python proto/generate.py
+	$(BIN)/python proto/generate.py 2>/dev/null
 	touch $@
 
 contracts/node_modules/.installed: contracts/package.json contracts/package-lock.json
 	@node -e 'if (+process.versions.node.split(".")[0] < 20) { console.error("Node 20 or newer is needed"); process.exit(1) }'
-	cd contracts && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@# Not `npm ci`: it wants the binaries of every platform in the lock file, and npm writes only this one's.
+	cd contracts && npm install --no-save --silent --no-audit --no-fund --ignore-scripts
 	touch $@
 
 # The verifier contract comes out of the prover's own generator; its hashes are pinned in contracts/verifier.lock.json.
@@ -35,7 +36,7 @@ $(VERIFIER): .venv/.installed
 	$(BIN)/python -m circuits --verifier $@
 
 contracts/out/.built: contracts/node_modules/.installed $(VERIFIER) $(SOLIDITY) contracts/foundry.toml contracts/verifier.lock.json
-	cd contracts && node tools/compile-verifier.mjs && node_modules/.bin/forge build --quiet
+	cd contracts && node tools/compile-verifier.mjs && tools/forge build --quiet
 	touch $@
 
 demo: setup
@@ -51,10 +52,10 @@ check: setup
 	$(BIN)/pytest -m "not slow" -n 2
 
 contracts-test: setup
-	cd contracts && node_modules/.bin/forge test
+	cd contracts && tools/forge test
 
 fuzz: setup
-	cd contracts && FOUNDRY_PROFILE=fuzz node_modules/.bin/forge test
+	cd contracts && FOUNDRY_PROFILE=fuzz tools/forge test
 
 test: check contracts-test
 	$(BIN)/pytest -m slow
