@@ -1,6 +1,7 @@
 """One child process that runs jobs in order, and may crash, hang or be cancelled without taking its owner along."""
 
 import atexit
+import logging
 import multiprocessing
 import os
 import threading
@@ -83,7 +84,9 @@ class Worker:
 
 
 def _serve(pipe: Connection) -> None:
-    os.dup2(2, 1)  # native code prints; standard output belongs to the program
+    # Native code prints and warns for itself; what goes wrong comes back as an exception.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    logging.getLogger().addHandler(logging.NullHandler())
     atexit.register(os._exit, 0)  # its threads abort an orderly end of the interpreter
     parent = multiprocessing.parent_process()
     assert parent is not None

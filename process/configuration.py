@@ -1,11 +1,11 @@
 """Configurations: typed, closed (an unknown field is an error), from a TOML or JSON file."""
 
-import json
 import tomllib
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
 from process.errors import ConfigurationError
 
@@ -31,10 +31,10 @@ def load(kind: type[C], path: Path) -> C:
         raw = path.read_bytes()
         if len(raw) > MAX_FILE_BYTES:
             raise ConfigurationError(f"{path.name}: over {MAX_FILE_BYTES} bytes")
-        content = tomllib.loads(raw.decode()) if path.suffix == ".toml" else json.loads(raw)
+        content = tomllib.loads(raw.decode()) if path.suffix == ".toml" else from_json(raw)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigurationError(f"{path.name}: {error}") from error
     return parse(kind, content)
 

@@ -75,7 +75,8 @@ def statement_of(config: TaskConfig) -> Statement:
             rule_params=dict(zip(names, config.rule_params, strict=True)),
         )
     except FieldError as error:
-        raise UnacceptableTerms(error.field, "unusable terms", error.limit) from error
+        field = "rule_name" if error.field in ("outlier", "contribution") else error.field
+        raise UnacceptableTerms(field, getattr(config, field, "another value"), error.limit) from error
 
 
 def derive(statement: Statement, prover: Prover) -> Derived:

@@ -73,7 +73,7 @@ def to_text(cid: bytes) -> str:
         if not well_formed or decoded.codec.name not in _CODECS:
             raise ValueError("another version, codec or hash function")
         return str(decoded.set(base="base32"))
-    except (ValueError, KeyError) as error:
+    except (ValueError, LookupError) as error:
         raise InvalidCid(f"cid: got {cid[:64].hex()}, but it must be a CIDv1 of SHA-256 ({error})") from None
 
 
@@ -81,7 +81,7 @@ def from_text(text: str) -> bytes:
     """The inverse of `to_text`."""
     try:
         cid = bytes(CID.decode(text))
-    except (ValueError, KeyError) as error:
+    except (ValueError, LookupError) as error:
         raise InvalidCid(f"cid: got {text[:128]!r}, but it must be a CIDv1 in base32 ({error})") from None
     if to_text(cid) != text:
         raise InvalidCid(f"cid: got {text[:128]!r}, but it must be in base32")

@@ -125,7 +125,7 @@ class Stage:
     @asynccontextmanager
     async def running(self, **changes: object) -> AsyncIterator[tuple[Aggregator, AggregatorClient]]:
         """An aggregator and a connection to it; stopped in order at the end, unless it has ended itself."""
-        aggregator = Aggregator(self.config(**changes), prover=self.prover)
+        aggregator = await asyncio.to_thread(Aggregator, self.config(**changes), prover=self.prover)
         run = asyncio.create_task(aggregator.run())
         try:
             while not aggregator.port:

@@ -1,0 +1,477 @@
+"""Rounds from the bond to the last model: what goes right, what fails, and that a kill anywhere loses nothing."""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from merit.v1.proofs_pb2 import ProofLayer
+from merit.v1.tasks_pb2 import TaskStatus
+
+from aggregator.records import Step
+from aggregator.service import SERVICES, Aggregator
+from circuits.bn254 import G1Point
+from circuits.circuit import Circuit
+from circuits.commitment import check_opening
+from circuits.model import fold
+from circuits.proof import Proof
+from clients.service import AggregatorClient
+from contracts.bindings import RoundState, TaskState
+from contracts.bindings.devchain import LocalChain, advance_time
+from process.errors import ConfigurationError
+from protocol import refusals
+from store.objects import decode_model, encode_model
+from tests.stage import BOND_WEI, REWARD_WEI, STATEMENT, TRAINERS, ReferenceProver, Stage
+
+ALL_STEPS = [Step.COLLECTING, Step.SEALED, Step.COMMITTED, Step.LINEAR_PROVEN, Step.RULE_PROVEN, Step.SETTLED, Step.PUBLISHED]
+
+
+async def finished(client: AggregatorClient, task_id: int) -> list[tuple[int, Step]]:
+    """The task's whole journal, once it is over."""
+    async with asyncio.timeout(120):
+        return [(report.round, Step(report.report.step)) async for report in client.watch(task_id)]
+
+
+async def play(stage: Stage, client: AggregatorClient, task_id: int) -> None:
+    """Every trainer sends an update in the first round."""
+    await stage.reached(client, task_id, 0, Step.COLLECTING)
+    await stage.send(client, task_id, 0)
+
+
+# -------------------------------------------------------------- what goes right
+
+
+async def test_a_task_from_bond_to_last_model(stage: Stage) -> None:
+    async with stage.running() as (aggregator, client):
+        task_id = await stage.open_task(client)
+        expected, sent = stage.genesis, []
+        for number in range(2):
+            await stage.reached(client, task_id, number, Step.COLLECTING)
+            sent.append(await stage.send(client, task_id, number))
+        journal = await finished(client, task_id)
+        assert journal == [(number, step) for number in range(2) for step in ALL_STEPS]
+
+        paid = 0
+        for number in range(2):
+            view = stage.market.round(task_id, number)
+            assert view.state == RoundState.SETTLED
+            slots = (await client.round(task_id, number)).slots
+            assert [slot.cid for slot in slots] == list(view.cids) == [update.header.cid for update in sent[number]]
+            assert [slot.accepted for slot in slots] == list(view.accept) == [True] * 4 + [False]
+            assert [slot.score for slot in slots] == list(view.scores)
+            assert [int(slot.paid_wei) for slot in slots] == list(view.paid_wei)
+            paid += sum(view.paid_wei)
+            accepted = [u.column for u, taken in zip(sent[number], view.accept, strict=True) if taken]
+            expected = fold(expected, accepted, STATEMENT.slots)
+            data = await client.download_model(task_id, number + 1, limit_bytes=1 << 20)
+            assert data == encode_model(expected)
+            assert view.model_cid == (await client.model_info(task_id, number + 1)).cid
+        check_opening(expected, G1Point(*stage.market.model_commitment(task_id)), stage.srs)
+
+        view_after = stage.market.task(task_id)
+        assert view_after.state == TaskState.CLOSED
+        remainder, _ = stage.market.credit(task_id, stage.owner.address)
+        assert paid + remainder == 2 * REWARD_WEI
+        assert stage.market.credit(task_id, stage.operator.address)[0] == BOND_WEI
+        assert aggregator.registry.tasks[task_id].finished
+
+
+async def test_proofs_can_be_downloaded(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        task_id = await stage.open_task(client, rounds=1)
+        with pytest.raises(refusals.UnknownProof):
+            await client.download_proof(task_id, 0, ProofLayer.PROOF_LAYER_LINEAR)
+        updates = await stage.send(client, task_id, 0)
+        await finished(client, task_id)
+        linear = await client.download_proof(task_id, 0, ProofLayer.PROOF_LAYER_LINEAR)
+        assert linear.committed_points(TRAINERS) == [update.point for update in updates]
+        rule = await client.download_proof(task_id, 0, ProofLayer.PROOF_LAYER_RULE)
+        assert rule.instances[: len(linear.instances) - 1] == linear.instances[:-1]
+
+
+async def test_watch_resumes_at_its_cursor(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        task_id = await stage.open_task(client, rounds=1)
+        await stage.send(client, task_id, 0)
+        await finished(client, task_id)
+        everything = [report async for report in client.watch(task_id)]
+        assert [report.cursor for report in everything] == sorted({report.cursor for report in everything})
+        rest = [report async for report in client.watch(task_id, everything[2].cursor)]
+        assert rest == everything[3:]
+        assert all(report.report.gas_used > 0 for report in rest if report.report.transaction)
+
+
+async def test_task_is_described(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        task_id = await stage.create_task(joined=0)
+        described = await client.task(task_id)
+        assert (described.status, described.has_genesis) == (TaskStatus.TASK_STATUS_FUNDED, False)
+        assert described.rule_name == "multi_krum+projection"
+        assert described.genesis_cid == stage.market.task(task_id).config.genesis_cid
+        with pytest.raises(refusals.UnknownTask):
+            await client.task(task_id + 1)
+        with pytest.raises(refusals.UnknownRound):
+            await client.round(task_id, 0)
+        with pytest.raises(refusals.UnknownModel):
+            await client.model_info(task_id, 0)
+
+
+async def test_genesis_is_taken_from_anyone_who_has_it(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        task_id = await stage.create_task()
+        wrong = bytearray(stage.genesis_data)
+        wrong[-1] ^= 1
+        with pytest.raises(refusals.MalformedContent) as caught:
+            await client.upload_genesis(task_id, bytes(wrong))
+        assert caught.value.field == "genesis_cid"
+        with pytest.raises(refusals.InvalidField):
+            await client.upload_genesis(task_id, bytes(1 << 20))
+        first = await client.upload_genesis(task_id, stage.genesis_data)
+        assert await client.upload_genesis(task_id, stage.genesis_data) == first
+        assert await client.download_model(task_id, 0, limit_bytes=1 << 20) == stage.genesis_data
+
+
+async def test_bond_waits_for_trainers_and_genesis(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        task_id = await stage.create_task(joined=TRAINERS - 1)
+        await client.upload_genesis(task_id, stage.genesis_data)
+        await asyncio.sleep(0.5)
+        assert stage.market.task(task_id).state == TaskState.FUNDED
+        await asyncio.to_thread(stage.market.join, stage.trainers[TRAINERS - 1], task_id)
+        await stage.reached(client, task_id, 0, Step.COLLECTING)
+
+
+async def test_two_tasks_at_once(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        first, second = await stage.open_task(client, rounds=1), await stage.open_task(client, rounds=1)
+        await stage.send(client, second, 0)
+        await finished(client, second)
+        assert stage.market.task(first).round_state == RoundState.COLLECTING
+        await stage.send(client, first, 0)
+        await finished(client, first)
+
+
+async def test_round_starts_when_every_slot_is_taken(stage: Stage) -> None:
+    """Two more have joined than there are slots: nobody waits for them."""
+    async with stage.running(open_when_joined=8) as (_, client):
+        task_id = await stage.open_task(client, joined=8, rounds=1)
+        await stage.send(client, task_id, 0, count=STATEMENT.slots)
+        await finished(client, task_id)
+        assert len(stage.market.round(task_id, 0).trainers) == STATEMENT.slots
+
+
+async def test_quorum_is_enough_when_the_window_ends(stage: Stage) -> None:
+    async with stage.running(open_when_joined=6, commit_margin_seconds=600) as (_, client):
+        task_id = await stage.open_task(client, joined=6, rounds=1)
+        await stage.send(client, task_id, 0)
+        await asyncio.sleep(0.5)
+        assert stage.market.task(task_id).round_state == RoundState.COLLECTING
+        await asyncio.to_thread(advance_time, stage.chain, 3600 - 500)
+        await finished(client, task_id)
+        assert len(stage.market.round(task_id, 0).trainers) == TRAINERS
+
+
+# -------------------------------------------------------------------- what fails
+
+
+async def test_round_without_quorum_ends_and_gives_the_bond_back(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        task_id = await stage.open_task(client)
+        await stage.send(client, task_id, 0, count=TRAINERS - 1)
+        await asyncio.to_thread(advance_time, stage.chain, 3700)
+        journal = await finished(client, task_id)
+        assert journal[-1] == (0, Step.EXPIRED)
+        assert stage.market.round(task_id, 0).state == RoundState.EXPIRED
+        assert stage.market.credit(task_id, stage.operator.address)[0] == BOND_WEI
+
+
+async def test_round_that_was_not_settled_in_time_is_over(stage: Stage) -> None:
+    class Slow(ReferenceProver):
+        def prove(self, circuit: Circuit, inputs: Any) -> Proof:
+            advance_time(stage.chain, 4000)
+            return super().prove(circuit, inputs)
+
+    stage.prover = Slow(stage.srs, stage.directory / "keys")
+    async with stage.running() as (_, client):
+        task_id = await stage.open_task(client)
+        await stage.send(client, task_id, 0)
+        await stage.reached(client, task_id, 0, Step.COMMITTED)
+        await asyncio.sleep(1)
+        await asyncio.to_thread(stage.market.expire_round, stage.outsider, task_id, 0)
+        assert (await finished(client, task_id))[-1] == (0, Step.EXPIRED)
+        assert stage.market.credit(task_id, stage.trainers[0].address)[0] > 0
+
+
+LIES = {
+    "points": lambda proof: Proof(data=bytes(64) + proof.data[64:], instances=proof.instances),
+    "Gram": lambda proof: Proof(data=proof.data, instances=(proof.instances[0] + 1, *proof.instances[1:])),
+    "tally": lambda proof: Proof(data=proof.data, instances=(*proof.instances[:-1], proof.instances[-1] + 1)),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("layer", ["gram", "multi_krum"])
+async def test_proof_that_differs_from_the_reference_is_never_settled(layer: str, lie: str, stage: Stage) -> None:
+    class Lying(ReferenceProver):
+        def prove(self, circuit: Circuit, inputs: Any) -> Proof:
+            proof = super().prove(circuit, inputs)
+            return LIES[lie](proof) if circuit.name.startswith(layer) else proof
+
+    if (layer, lie) == ("multi_krum", "points"):
+        pytest.skip("the rule's proof has none")
+    stage.prover = Lying(stage.srs, stage.directory / "keys")
+    async with stage.running() as (_, client):
+        task_id = await stage.open_task(client)
+        await stage.send(client, task_id, 0)
+        journal = await finished(client, task_id)
+        assert journal[-1][1] == (Step.COMMITTED if layer == "gram" else Step.LINEAR_PROVEN)
+        assert stage.market.round(task_id, 0).state == RoundState.COMMITTED
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("rule_vka", b"\1" * 32), ("quorum", 4), ("rule_name", "mean+projection"), ("k", 14), ("linear_vka", b"\1" * 32)],
+)
+async def test_dishonest_terms_are_refused_and_said(field: str, value: object, stage: Stage) -> None:
+    async with stage.running(max_logrows=13) as (_, client):
+        task_id = await stage.create_task(**{field: value})
+        with pytest.raises(refusals.InvalidField, match=field):
+            await client.upload_genesis(task_id, stage.genesis_data)
+        described = await client.task(task_id)
+        assert described.status == TaskStatus.TASK_STATUS_REFUSED
+        assert field in described.refusal
+    async with stage.running(max_logrows=13) as (_, client):
+        assert (await client.task(task_id)).status == TaskStatus.TASK_STATUS_REFUSED
+
+
+async def test_other_aggregators_tasks_are_not_served(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        task_id = await stage.create_task(aggregator=stage.outsider.address)
+        with pytest.raises(refusals.UnknownTask):
+            await client.task(task_id)
+
+
+async def test_state_belongs_to_one_market(stage: Stage, local: LocalChain, tmp_path: Path) -> None:
+    async with stage.running():
+        pass
+    (tmp_path / "other").mkdir()
+    other = Stage(local, stage.srs, tmp_path / "other")
+    with pytest.raises(ConfigurationError) as caught:
+        Aggregator(other.config(data_directory=stage.directory / "aggregator"), prover=stage.prover)
+    assert caught.value.field == "market"
+
+
+async def test_lost_state_stops_the_task_and_not_the_service(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        task_id = await stage.open_task(client)
+        await stage.send(client, task_id, 0)
+        await stage.reached(client, task_id, 1, Step.COLLECTING)
+    async with stage.running(data_directory=stage.directory / "empty") as (_, client):
+        assert await finished(client, task_id) == []
+        assert (await client.task(task_id)).current_round == 1
+
+
+# ------------------------------------------------------------- kills and restarts
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it, nothing is tidied up."""
+
+
+# Everything that a round makes durable, here or on chain.
+EFFECTS = [
+    ("market", "post_bond"),
+    ("state", "open_round"),
+    ("state", "seal"),
+    ("market", "commit_round"),
+    ("state", "finish"),
+    ("store", "put"),
+    ("state", "put_proof"),
+    ("state", "judge"),
+    ("market", "settle_round"),
+    ("state", "settle"),
+    ("state", "put_model"),
+    ("market", "publish_model"),
+]
+
+
+def kill_at(aggregator: Aggregator, part: str, method: str, *, after: bool) -> asyncio.Event:
+    """Makes the machine die at the first such effect: just before it, or just after it."""
+    target, died, loop = getattr(aggregator.tools, part), asyncio.Event(), asyncio.get_running_loop()
+    original = getattr(target, method)
+
+    def deadly(*args: Any, **kwargs: Any) -> None:
+        # Genesis is kept while a caller waits; only the machine is killed here.
+        if method == "put_model" and args[0].version == 0:
+            return original(*args, **kwargs)
+        if after:
+            original(*args, **kwargs)
+        loop.call_soon_threadsafe(died.set)
+        raise Killed
+
+    setattr(target, method, deadly)
+    return died
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("part", "method"), EFFECTS, ids=[f"{part}.{method}" for part, method in EFFECTS])
+async def test_kill_at_every_effect_loses_and_repeats_nothing(
+    part: str, method: str, after: bool, stage: Stage
+) -> None:
+    task_id = await stage.create_task(rounds=1)
+    receipts = {}
+    async with stage.running(drain_seconds=0.1) as (aggregator, client):
+        died = kill_at(aggregator, part, method, after=after)
+        await client.upload_genesis(task_id, stage.genesis_data)
+        playing = asyncio.create_task(play(stage, client, task_id))
+        async with asyncio.timeout(60):
+            await died.wait()
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+        for trainer in stage.trainers[:TRAINERS]:
+            try:
+                receipts[trainer.address] = (await client.update_status(task_id, 0, trainer.address)).receipt
+            except refusals.UnknownUpdate:
+                continue
+    async with stage.running() as (_, client):
+        await stage.reached(client, task_id, 0, Step.COLLECTING)
+        if not receipts:
+            await stage.send(client, task_id, 0)
+        journal = await finished(client, task_id)
+        assert journal == [(0, step) for step in ALL_STEPS]
+        slots = {slot.trainer.hex(): slot.cid for slot in (await client.round(task_id, 0)).slots}
+        assert all(slots[address[2:].lower()] == receipt.cid for address, receipt in receipts.items())
+    names = [event.name for event in stage.market.events(task_id)]
+    for name in ("BondPosted", "RoundCommitted", "RoundSettled", "ModelPublished", "TaskClosed"):
+        assert names.count(name) == 1
+    # A proof is made twice only if the machine died before it was stored.
+    most = 2 if method in ("put", "put_proof") else 1
+    assert all(stage.prover.proven.count(name) <= most for name in stage.prover.proven)
+    model = decode_model(stage_model(stage), STATEMENT.dim)
+    check_opening(model, G1Point(*stage.market.model_commitment(task_id)), stage.srs)
+
+
+def stage_model(stage: Stage) -> bytes:
+    """The last model, straight from the disk."""
+    aggregator = Aggregator(stage.config(), prover=stage.prover)
+    try:
+        model = aggregator.tools.state.model(stage.market.task_count(), 1)
+        assert model is not None
+        return aggregator.tools.store.get(model.cid)
+    finally:
+        aggregator.close()
+
+
+async def test_restart_between_rounds_goes_on(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        task_id = await stage.open_task(client)
+        await stage.send(client, task_id, 0)
+        await stage.reached(client, task_id, 1, Step.COLLECTING)
+        early = [stage.update(task_id, 1, t, stage.draw(1000 + i)) for i, t in enumerate(stage.trainers[:2])]
+        receipts = [await client.upload_update(update.header, update.data) for update in early]
+    async with stage.running() as (_, client):
+        assert [await client.upload_update(update.header, update.data) for update in early] == receipts
+        for index, trainer in enumerate(stage.trainers[2:TRAINERS], start=2):
+            update = stage.update(task_id, 1, trainer, stage.draw(1000 + index))
+            await client.upload_update(update.header, update.data)
+        journal = await finished(client, task_id)
+        assert journal == [(number, step) for number in range(2) for step in ALL_STEPS]
+
+
+async def test_settlement_by_somebody_else_is_taken_as_done(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anyone who holds the proofs may settle; the aggregator finds it done."""
+    async with stage.running() as (aggregator, client):
+        task_id = await stage.open_task(client, rounds=1)
+        settle = aggregator.tools.market.settle_round
+
+        def overtaken(account: Any, *args: Any) -> Any:
+            settle(stage.outsider, *args)
+            return settle(account, *args)
+
+        monkeypatch.setattr(aggregator.tools.market, "settle_round", overtaken)
+        await stage.send(client, task_id, 0)
+        assert (await finished(client, task_id))[-1] == (0, Step.PUBLISHED)
+
+
+# -------------------------------------------------------------- chain down, stops
+
+
+class Line:
+    """A TCP line to the chain that can be cut."""
+
+    def __init__(self, rpc_url: str) -> None:
+        host, port = rpc_url.removeprefix("http://").rstrip("/").split(":")
+        self._target = (host, int(port))
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+        self.port = _free_port()
+
+    async def connect(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def cut(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+        self._open.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._open |= {writer, far_writer}
+        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer), return_exceptions=True)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(1 << 16):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_round_goes_on_when_the_chain_is_back(stage: Stage) -> None:
+    line = Line(stage.rpc_url)
+    await line.connect()
+    async with stage.running(rpc_url=f"http://127.0.0.1:{line.port}") as (_, client):
+        task_id = await stage.open_task(client, rounds=1)
+        await line.cut()
+        client._patience_seconds = 0
+        stranger = stage.update(task_id, 0, stage.outsider, stage.draw(9))
+        with pytest.raises(refusals.ChainDown):
+            await client.upload_update(stranger.header, stranger.data)
+        client._patience_seconds = 30
+        await line.connect()
+        await stage.send(client, task_id, 0)
+        assert (await finished(client, task_id))[-1] == (0, Step.PUBLISHED)
+        await line.cut()
+
+
+async def test_stop_ends_streams_and_reports_not_serving(stage: Stage) -> None:
+    async with stage.running(drain_seconds=5) as (aggregator, client):
+        task_id = await stage.open_task(client)
+        stub = health_pb2_grpc.HealthStub(client._channel)
+        for name in ("", *SERVICES):
+            answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        statuses = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICES[0]))
+        assert (await anext(aiter(statuses))).status == health_pb2.HealthCheckResponse.SERVING
+        reports = client.watch(task_id)
+        await anext(reports)
+        aggregator.stop()
+        assert (await anext(aiter(statuses))).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        with pytest.raises(refusals.Draining):
+            await anext(reports)
+

@@ -1,0 +1,114 @@
+"""Vectors to models and back, and training that is the same each time."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients.attacks import flip_labels, sign_flip
+from clients.baseline import trained
+from clients.data import Samples, digits
+from clients.errors import InvalidTraining
+from clients.training import Recipe, accuracy, flatten, softmax_regression, train_local, unflatten
+
+WEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8)
+
+
+@pytest.fixture(scope="module")
+def shards() -> list[Samples]:
+    return digits(seed=1, weights=WEIGHTS)[0]
+
+
+def small_net() -> torch.nn.Module:
+    return torch.nn.Sequential(
+        torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.ReLU(), torch.nn.Linear(4, 2, bias=False)
+    )
+
+
+def test_demo_model_has_650_parameters() -> None:
+    vector = flatten(softmax_regression())
+    assert (vector.shape, vector.dtype) == ((650,), np.float64)
+    assert not vector.any()
+
+
+@given(st.integers(0, 1000))
+def test_flatten_inverts_unflatten(seed: int) -> None:
+    model = small_net()
+    vector = np.random.default_rng(seed).normal(size=flatten(model).size).astype(np.float32).astype(np.float64)
+    unflatten(model, vector)
+    assert (flatten(model) == vector).all()
+
+
+def test_order_is_the_state_dicts_and_buffers_stay_out() -> None:
+    model = small_net()
+    expected = [
+        value.double().reshape(-1)
+        for name, value in model.state_dict().items()
+        if "running" not in name and "num_batches" not in name
+    ]
+    assert (flatten(model) == torch.cat(expected).numpy()).all()
+
+
+def test_frozen_parameters_stay_out() -> None:
+    model = small_net()
+    before = flatten(model).size
+    next(model.parameters()).requires_grad_(False)
+    assert flatten(model).size == before - 12
+
+
+@pytest.mark.parametrize("shape", [(649,), (651,), (650, 1), ()])
+def test_vector_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidTraining):
+        unflatten(softmax_regression(), np.zeros(shape))
+
+
+def test_training_is_the_same_each_time_whatever_the_global_seed(shards: list[Samples]) -> None:
+    results = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        results.append(trained(np.zeros(650), shards[3], Recipe(seed=5), 0))
+    assert (results[0] == results[1]).all()
+
+
+def test_another_round_goes_through_the_data_in_another_order(shards: list[Samples]) -> None:
+    first, second = (trained(np.zeros(650), shards[3], Recipe(seed=5), round) for round in (0, 1))
+    assert (first != second).any()
+
+
+def test_training_leaves_the_thread_count_alone(shards: list[Samples]) -> None:
+    before = torch.get_num_threads()
+    train_local(softmax_regression(), shards[0], Recipe(epochs=1))
+    assert torch.get_num_threads() == before
+
+
+def test_shards_are_disjoint_unequal_and_the_same_for_a_seed() -> None:
+    shards, test = digits(seed=3, weights=WEIGHTS)
+    again, _ = digits(seed=3, weights=WEIGHTS)
+    sizes = [len(shard) for shard in shards]
+    assert sizes == sorted(set(sizes))
+    assert sum(sizes) + len(test) == 1797
+    rows = [row.tobytes() for part in (*shards, test) for row in part.inputs]
+    everything, _ = digits(seed=4, weights=(1,))
+    # The data set itself holds no row twice, so neither do the parts.
+    assert len(set(rows)) == len(rows) == 1797
+    assert all((a.inputs == b.inputs).all() for a, b in zip(shards, again, strict=True))
+    assert everything[0].inputs.min() >= 0
+    assert everything[0].inputs.max() <= 1
+
+
+def test_flipped_labels_are_all_wrong(shards: list[Samples]) -> None:
+    flipped = flip_labels(shards[0])
+    assert (flipped.labels == 9 - shards[0].labels).all()
+    assert (flipped.labels != shards[0].labels).all()
+
+
+def test_sign_flip_goes_the_other_way() -> None:
+    harmful = sign_flip(lambda parameters, _: parameters + 2, 3)
+    assert (harmful(np.ones(4), 0) == 1 - 3 * 2).all()
+
+
+def test_accuracy_counts_correct_labels(shards: list[Samples]) -> None:
+    model = softmax_regression()
+    unflatten(model, np.concatenate([np.zeros(640), np.eye(10)[7]]))
+    assert accuracy(model, shards[7]) == pytest.approx((shards[7].labels == 7).mean())

@@ -1,0 +1,83 @@
+"""CIDs against those of IPFS's own Go library, at every boundary of the tree."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from store.cid import CHUNK_BYTES, MAX_LINKS, CidBuilder, cid_of, from_text, to_text
+from store.errors import InvalidCid
+
+# Made with boxo v0.24.0 (chunker size-262144, balanced layout, 174 links, raw leaves, CIDv1) over `pattern(n)`.
+VECTORS = {
+    0: "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku",
+    5: "bafkreibgvdglonyr2jmmemhmimq5r5usftifdmvyapadbngpatpaimezwy",
+    CHUNK_BYTES: "bafkreidtpmdhdmgsrvgltsrlzrfs5ragszmg3o3legvfagtwldoeiucayu",
+    CHUNK_BYTES + 1: "bafybeidbuw2hpnkpnbwvz6xirywx74hyz64czv2fhdsr2m2c67bbpsd3m4",
+    4 * CHUNK_BYTES: "bafybeicpuivkj2t2alzjptquc2dh7kvbnqnrt2rxx5jceywxha6or7kiii",
+    MAX_LINKS * CHUNK_BYTES: "bafybeifkad4lwwpmhjv3zogc6cs6jklt2bcozbnx7e6sa7v2izt4pih4l4",
+    MAX_LINKS * CHUNK_BYTES + 1: "bafybeigktympmejeejzzjhua6csk4zi2ddb2m76y7bndfseboyvdmghwcy",
+    46_000_000: "bafybeigbbhd6jy54thlqt4alqxqgmdgr2g4vphp65swiyhxdv4j7qa74nm",
+}
+
+
+def pattern(size_bytes: int) -> bytes:
+    i = np.arange(size_bytes, dtype=np.int64)
+    return ((i * 7 + i // 251) % 256).astype(np.uint8).tobytes()
+
+
+@pytest.mark.parametrize("size_bytes", VECTORS)
+def test_equals_ipfs(size_bytes: int) -> None:
+    assert to_text(cid_of(pattern(size_bytes))) == VECTORS[size_bytes]
+
+
+@given(st.lists(st.binary(max_size=400_000), max_size=5))
+def test_pieces_do_not_matter(pieces: list[bytes]) -> None:
+    builder = CidBuilder()
+    for piece in pieces:
+        builder.update(piece)
+    assert builder.finish() == cid_of(b"".join(pieces))
+
+
+def test_finish_can_be_asked_again() -> None:
+    builder = CidBuilder()
+    builder.update(b"abc")
+    assert builder.finish() == builder.finish() == cid_of(b"abc")
+    builder.update(b"d")
+    assert builder.finish() == cid_of(b"abcd")
+
+
+@given(st.binary(max_size=100))
+def test_text_and_back(data: bytes) -> None:
+    assert from_text(to_text(cid_of(data))) == cid_of(data)
+
+
+@given(st.binary(max_size=64))
+def test_arbitrary_bytes_are_a_cid_or_an_error(data: bytes) -> None:
+    try:
+        text = to_text(data)
+    except InvalidCid:
+        return
+    assert from_text(text) == data
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        cid_of(b"x")[:-1],
+        cid_of(b"x") + b"\0",
+        b"\x02" + cid_of(b"x")[1:],
+        b"\x01\x71" + cid_of(b"x")[2:],  # dag-cbor
+        b"\x01\x55\x13" + cid_of(b"x")[3:],  # SHA-512
+        b"\x12\x20" + bytes(32),  # CIDv0
+    ],
+)
+def test_other_cids_are_refused(bad: bytes) -> None:
+    with pytest.raises(InvalidCid):
+        to_text(bad)
+
+
+@pytest.mark.parametrize("bad", ["", "b", "../../etc/passwd", "zb2rhe5P4gXftAwvA4eXQ5HJwsER2owDyS9sKaQRRVQPn93bA"])
+def test_other_texts_are_refused(bad: str) -> None:
+    with pytest.raises(InvalidCid):
+        from_text(bad)
