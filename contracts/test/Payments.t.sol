@@ -175,6 +175,31 @@ contract PaymentsTest is MarketFixture {
         assertEq(token.balanceOf(address(market)), BOND, "paid twice");
     }
 
+    /// @dev While a token moves, no state-changing call gets in, not even one that would be refused anyway.
+    function test_nothingIsEnteredWhileATokenMoves() public {
+        CallbackToken token = new CallbackToken();
+        TaskConfig memory config = _inToken(address(token), token.mint);
+        TaskId one = TaskId.wrap(1);
+        Round first = Round.wrap(0);
+        Settlement memory none = settlement(0, 0, 4);
+        bytes[8] memory calls = [
+            abi.encodeCall(IMarket.createTask, (config, genesisCid, "rule")),
+            abi.encodeCall(IMarket.postBond, (one)),
+            abi.encodeCall(IMarket.joinTask, (one)),
+            abi.encodeCall(IMarket.closeTask, (one)),
+            abi.encodeCall(IMarket.commitRound, (one, first, new Submission[](0))),
+            abi.encodeCall(IMarket.settleRound, (one, first, none)),
+            abi.encodeCall(IMarket.expireRound, (one, first, none.trainers, none.points)),
+            abi.encodeCall(IMarket.withdraw, (one, OWNER))
+        ];
+        for (uint256 i = 0; i < calls.length; ++i) {
+            token.mint(OWNER, ROUNDS * REWARD);
+            token.setCallback(address(market), calls[i]);
+            _createInToken(config);
+            _assertTurnedAway(token);
+        }
+    }
+
     // -------------------------------------------------------------- helpers
 
     function _assertTurnedAway(CallbackToken token) private view {

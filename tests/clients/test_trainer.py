@@ -1,0 +1,366 @@
+"""Trainers and owners against a running aggregator, honest and not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from merit.v1.types_pb2 import Receipt
+
+from aggregator.records import Step
+from circuits.errors import FieldError, NotFinite, SrsError
+from circuits.fixedpoint import quantize
+from circuits.model import denominator
+from clients.errors import AggregatorUnreachable, InvalidDownload, InvalidReceipt, InvalidTraining
+from clients.memory import Memory, Pending
+from clients.owner import Offer, Owner
+from clients.service import AggregatorClient
+from clients.trainer import LocalTraining, Trainer
+from clients.training import Vector
+from contracts.bindings import RoundState, TaskState, eip712
+from contracts.bindings.devchain import advance_time
+from protocol import refusals, wire
+from protocol.terms import UnacceptableTerms
+from store.objects import decode_update
+from tests.stage import BOND_WEI, REWARD_WEI, STATEMENT, TRAINERS, Stage
+
+STEP = np.linspace(0.3, 0.6, STATEMENT.dim)
+
+
+def honest(index: int = 0) -> LocalTraining:
+    """Everybody goes about the same way; the last trainer of the stage the opposite one."""
+    noise = np.random.default_rng(index).normal(scale=0.05, size=STATEMENT.dim)
+    direction = -1 if index == TRAINERS - 1 else 1
+    return lambda parameters, _: parameters + direction * (STEP + noise)
+
+
+def trainer(stage: Stage, client: AggregatorClient, task_id: int, index: int = 0, **changes: Any) -> Trainer:
+    fields: dict[str, Any] = {
+        "market": stage.market,
+        "task_id": task_id,
+        "aggregator": client,
+        "account": stage.trainers[index],
+        "train": honest(index),
+        "prover": stage.prover,
+        "directory": stage.directory / f"trainer-{index}",
+        "poll_seconds": 0.3,
+    }
+    return Trainer(**(fields | changes))
+
+
+def owner(stage: Stage, client: AggregatorClient) -> Owner:
+    return Owner(market=stage.market, aggregator=client, account=stage.owner, prover=stage.prover)
+
+
+def offer(stage: Stage, **changes: Any) -> Offer:
+    fields: dict[str, Any] = {
+        "aggregator": stage.operator.address,
+        "verifier": stage.verifier,
+        "reward_per_round_wei": REWARD_WEI,
+        "bond_wei": BOND_WEI,
+        "rounds": 2,
+        "quorum": TRAINERS,
+    }
+    return Offer(**(fields | changes))
+
+
+@pytest.fixture
+async def client(stage: Stage) -> AsyncIterator[AggregatorClient]:
+    async with stage.running() as (_, connected):
+        yield connected
+
+
+# ------------------------------------------------------------------ the whole way
+
+
+async def test_a_market_from_offer_to_pay(stage: Stage, client: AggregatorClient) -> None:
+    start = np.linspace(-1, 1, STATEMENT.dim)
+    task_id = await owner(stage, client).create_task(STATEMENT, start, offer(stage))
+    running = [asyncio.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
+    models = [model async for model in owner(stage, client).models(task_id)]
+    paid = await asyncio.gather(*running)
+    refunded = await owner(stage, client).withdraw(task_id)
+
+    assert [model.version for model in models] == [1, 2]
+    assert all(paid[:-1])
+    assert paid[-1] == 0
+    assert sum(paid) + refunded == 2 * REWARD_WEI
+    # Every accepted trainer went about STEP twice, in exact integers.
+    assert np.abs(models[-1].parameters - start - 2 * STEP).max() < 0.2
+    assert stage.market.credit(task_id, stage.trainers[0].address)[0] == 0
+
+
+async def test_error_feedback_carries_what_quantisation_took(stage: Stage, client: AggregatorClient) -> None:
+    task_id = await stage.create_task()
+    await client.upload_genesis(task_id, stage.genesis_data)
+    running = [asyncio.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
+    await asyncio.gather(*running)
+    memory = Memory(stage.directory / "trainer-0")
+    carried = np.zeros(STATEMENT.dim)
+    for number in range(2):
+        pending = memory.pending(number)
+        assert pending is not None
+        sent = decode_update(pending.data, STATEMENT.dim, STATEMENT.fmt)
+        expected = quantize(honest(0)(np.zeros(STATEMENT.dim), number) + carried, STATEMENT.fmt)
+        # Equal but for the float noise of subtracting the model's parameters.
+        assert np.abs(sent.values - expected.values).max() <= 1
+        carried = expected.residual
+    assert np.abs(memory.residual(STATEMENT.dim) - carried).max() < 2 ** -STATEMENT.fmt.fraction_bits + 1e-9
+
+
+async def test_a_trainer_outlives_a_restart_of_the_aggregator(stage: Stage) -> None:
+    async with stage.running() as (first, client):
+        port = first.port
+        task_id = await stage.create_task()
+        await client.upload_genesis(task_id, stage.genesis_data)
+    connection = AggregatorClient(f"127.0.0.1:{port}", patience_seconds=30)
+    running = [asyncio.create_task(trainer(stage, connection, task_id, i).run()) for i in range(TRAINERS)]
+    async with stage.running(port=port) as (_, client):
+        await stage.reached(client, task_id, 1, Step.COLLECTING)
+    async with stage.running(port=port):
+        paid = await asyncio.gather(*running)
+    await connection.close()
+    assert all(paid[:-1])
+
+
+# ----------------------------------------------------------------- before joining
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("linear_vka", b"\1" * 32), ("rule_vka", b"\1" * 32), ("quorum", 4), ("empty_slot", (1, 2))]
+)
+async def test_dishonest_terms_are_refused_before_joining(
+    field: str, value: object, stage: Stage, client: AggregatorClient
+) -> None:
+    task_id = await stage.create_task(joined=0, **{field: value})
+    with pytest.raises(UnacceptableTerms) as caught:
+        await trainer(stage, client, task_id).run()
+    assert caught.value.field == field
+    assert not stage.market.has_joined(task_id, stage.trainers[0].address)
+
+
+async def test_another_genesis_model_is_refused_before_joining(stage: Stage, client: AggregatorClient) -> None:
+    task_id = await stage.create_task(joined=0)
+
+    class Lying(AggregatorClient):
+        async def download_model(self, task_id: int, version: int, *, limit_bytes: int) -> bytes:
+            return stage.genesis_data[:-1] + b"\1"
+
+    with pytest.raises(UnacceptableTerms) as caught:
+        await trainer(stage, Lying("127.0.0.1:1"), task_id).run()
+    assert caught.value.field == "genesis_cid"
+    assert not stage.market.has_joined(task_id, stage.trainers[0].address)
+
+
+# ----------------------------------------------------------------- in a round
+
+
+async def test_a_model_that_is_not_the_chains_is_not_trained_from(
+    stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await stage.open_task(client)
+    patient = trainer(stage, client, task_id)
+    await patient.check()
+    monkeypatch.setattr(client, "download_model", lambda *_, **__: asyncio.sleep(0, stage.genesis_data[:-1] + b"\1"))
+    with pytest.raises(UnacceptableTerms):
+        await patient._follow()
+    with pytest.raises(refusals.UnknownUpdate):
+        await client.update_status(task_id, 0, stage.trainers[0].address)
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
+async def test_not_finite_training_is_an_error_and_sends_nothing(
+    poison: float, stage: Stage, client: AggregatorClient
+) -> None:
+    def diverged(parameters: Vector, _: int) -> Vector:
+        parameters[7] = poison
+        return parameters
+
+    task_id = await stage.open_task(client)
+    with pytest.raises(NotFinite) as caught:
+        await trainer(stage, client, task_id, train=diverged).run()
+    assert caught.value.index == 7
+    with pytest.raises(refusals.UnknownUpdate):
+        await client.update_status(task_id, 0, stage.trainers[0].address)
+    # The round still takes the trainer's update, once it has one.
+    await stage.send(client, task_id, 0)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(STATEMENT.dim + 1), np.zeros(STATEMENT.dim, dtype=np.int64), np.zeros(0)])
+async def test_training_must_return_the_parameters(wrong: Vector, stage: Stage, client: AggregatorClient) -> None:
+    task_id = await stage.open_task(client)
+    with pytest.raises(InvalidTraining):
+        await trainer(stage, client, task_id, train=lambda *_: wrong).run()
+
+
+def forgeries(stage: Stage, honest: Receipt) -> dict[str, Receipt]:
+    """Receipts that say something else, each signed as well as a dishonest aggregator could."""
+
+    def changed(**fields: Any) -> Receipt:
+        message = Receipt()
+        message.CopyFrom(honest)
+        for name, value in fields.items():
+            if name == "point":
+                message.point.CopyFrom(value)
+            else:
+                setattr(message, name, value)
+        return message
+
+    return {
+        "round": changed(round=1),
+        "task_id": changed(task_id=honest.task_id + 1),
+        "trainer": changed(trainer=wire.address_bytes(stage.outsider.address)),
+        "point_x": changed(point=wire.point_message((1, 2))),
+        "cid_digest": changed(cid=b"other"),
+        "signature": changed(received_at_seconds=honest.received_at_seconds + 1),
+        "signature malformed": changed(signature=b""),
+    }
+
+
+async def test_receipts_are_checked(stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    task_id = await stage.open_task(client)
+    update = stage.update(task_id, 0, stage.trainers[0], stage.draw(1))
+    receipt = await client.upload_update(update.header, update.data)
+    checking = trainer(stage, client, task_id)
+    sent = eip712.UpdateCommitment(
+        task_id=task_id,
+        round=0,
+        point_x=update.point.x,
+        point_y=update.point.y,
+        cid_digest=eip712.cid_digest(update.header.cid),
+    )
+    checking._check_receipt(receipt, sent, stage.operator.address)
+    for field, forged in forgeries(stage, receipt).items():
+        with pytest.raises(InvalidReceipt) as caught:
+            checking._check_receipt(forged, sent, stage.operator.address)
+        assert caught.value.field == field.split()[0]
+    with pytest.raises(InvalidReceipt):
+        checking._check_receipt(receipt, sent, stage.outsider.address)
+
+
+async def test_a_restarted_trainer_sends_the_same_update(
+    stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await stage.open_task(client)
+
+    async def lost(*_: object) -> Receipt:
+        raise RuntimeError("killed before the answer came")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "upload_update", lost)
+        with pytest.raises(RuntimeError):
+            await trainer(stage, client, task_id).run()
+    made = Memory(stage.directory / "trainer-0").pending(0)
+    assert made is not None
+
+    def never(*_: object) -> Vector:
+        raise AssertionError("trained again")
+
+    again = asyncio.create_task(trainer(stage, client, task_id, train=never).run())
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                status = await client.update_status(task_id, 0, stage.trainers[0].address)
+                break
+            except refusals.UnknownUpdate:
+                await asyncio.sleep(0.05)
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)
+    assert wire.read_point(status.receipt.point) == made.point
+
+
+async def test_a_missed_round_costs_only_that_round(stage: Stage, client: AggregatorClient) -> None:
+    """Somebody fills the trainer's place with another signed update first: its own is refused, and it goes on."""
+    task_id = await stage.open_task(client)
+    await stage.send(client, task_id, 0, count=1)
+    running = [asyncio.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
+    await asyncio.gather(*running)
+    assert stage.market.round(task_id, 1).state == RoundState.SETTLED
+
+
+# --------------------------------------------------------- when the aggregator fails
+
+
+async def test_trainers_end_a_round_that_was_never_settled(stage: Stage) -> None:
+    def stuck(*_: object) -> None:
+        raise RuntimeError("no prover")
+
+    async with stage.running() as (aggregator, client):
+        aggregator.tools.prover.prove = stuck  # type: ignore[method-assign, assignment]
+        task_id = await stage.create_task()
+        await client.upload_genesis(task_id, stage.genesis_data)
+        running = [asyncio.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
+        await stage.reached(client, task_id, 0, Step.COMMITTED)
+        await asyncio.to_thread(advance_time, stage.chain, 4000)
+        paid = await asyncio.gather(*running)
+    assert sum(paid) == BOND_WEI
+    assert stage.market.task(task_id).state == TaskState.CLOSED
+
+
+async def test_unreachable_aggregator_is_said(stage: Stage) -> None:
+    async with AggregatorClient("127.0.0.1:1", patience_seconds=0.1) as client:
+        with pytest.raises(AggregatorUnreachable) as caught:
+            await client.task(1)
+        assert caught.value.status == "UNAVAILABLE"
+
+
+async def test_downloads_are_bounded(stage: Stage, client: AggregatorClient) -> None:
+    task_id = await stage.create_task()
+    await client.upload_genesis(task_id, stage.genesis_data)
+    with pytest.raises(InvalidDownload):
+        await client.download_model(task_id, 0, limit_bytes=len(stage.genesis_data) - 1)
+
+
+# ------------------------------------------------------------------------- owners
+
+
+async def test_an_owner_is_told_of_a_model_that_is_not_the_sum(
+    stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await stage.open_task(client, rounds=1)
+    await stage.send(client, task_id, 0)
+    await stage.reached(client, task_id, 0, Step.PUBLISHED)
+    good = await client.download_model(task_id, 1, limit_bytes=1 << 20)
+    monkeypatch.setattr(client, "download_model", lambda *_, **__: asyncio.sleep(0, good[:-1] + bytes([good[-1] ^ 1])))
+    with pytest.raises(UnacceptableTerms):
+        async for _ in owner(stage, client).models(task_id):
+            pass
+
+
+async def test_parameters_must_fit(stage: Stage, client: AggregatorClient) -> None:
+    before = stage.market.task_count()
+    for wrong in (np.full(STATEMENT.dim, np.nan), np.full(STATEMENT.dim, 1e18)):
+        with pytest.raises(FieldError):
+            await owner(stage, client).create_task(STATEMENT, wrong, offer(stage))
+    with pytest.raises(FieldError):
+        most = (1 << 62) // (denominator(STATEMENT.slots) << (STATEMENT.fmt.bits - 1))
+        await owner(stage, client).create_task(STATEMENT, STEP, offer(stage, rounds=most + 1))
+    assert stage.market.task_count() == before
+
+
+async def test_no_task_under_a_test_string_on_another_chain(
+    stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("contracts.bindings.Chain.is_local", False)
+    before = stage.market.task_count()
+    with pytest.raises(SrsError):
+        await owner(stage, client).create_task(STATEMENT, STEP, offer(stage))
+    assert stage.market.task_count() == before
+
+
+def test_memory_survives_and_is_whole(tmp_path: Path, stage: Stage) -> None:
+    update = stage.update(1, 0, stage.trainers[0], stage.draw(1))
+    pending = Pending(round=3, point=update.point, data=update.data)
+    memory = Memory(tmp_path / "m")
+    assert memory.pending(3) is None
+    memory.remember(pending, STEP)
+    again = Memory(tmp_path / "m")
+    assert again.pending(3) == pending
+    assert (again.residual(STATEMENT.dim) == STEP).all()
+    assert again.pending(4) is None
+    # Killed between the files: as if it had never been made.
+    (tmp_path / "m" / "3.json").unlink()
+    assert again.pending(3) is None
+

@@ -1,0 +1,115 @@
+"""Terms: what an honest task has is derived, and anything else is refused by the name of its field."""
+
+from dataclasses import replace
+
+import pytest
+
+from circuits.bn254 import GENERATOR, G1Point
+from circuits.commitment import commit, empty_column
+from circuits.errors import SrsError
+from contracts.bindings import artifacts
+from contracts.bindings.deploy import create
+from protocol.terms import UnacceptableTerms, check_genesis, check_terms, open_model, statement_of
+from store.cid import cid_of
+from store.objects import encode_model
+from tests.stage import STATEMENT, Stage
+
+
+def test_honest_terms_are_accepted(stage: Stage) -> None:
+    derived = check_terms(stage.task_config(), stage.chain, stage.prover)
+    assert derived.statement == STATEMENT
+    assert derived.empty_slot == commit(empty_column(STATEMENT.dim), stage.srs)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("linear_vka", b"\1" * 32, "linear_vka"),
+        ("rule_vka", b"\1" * 32, "rule_vka"),
+        ("empty_slot", tuple(GENERATOR), "empty_slot"),
+        ("quorum", 4, "quorum"),
+        ("rule_name", "mean+projection", "rule_name"),
+        ("rule_name", "multi_krum", "rule_name"),
+        ("rule_params", (), "rule_params"),
+        ("rule_params", (1, 2), "rule_params"),
+        ("rule_params", (1 << 40,), "rule_params[f]"),
+        ("slots", 33, "slots"),
+        ("bits", 5, "bits"),
+        ("fractional_bits", 64, "fraction_bits"),
+        ("rounds", 1 << 60, "rounds"),
+        ("dim", 10**6, "dim"),
+        ("k", 30, "k"),
+    ],
+)
+def test_other_terms_are_refused(field: str, value: object, named: str, stage: Stage) -> None:
+    config = replace(stage.task_config(), **{field: value})  # type: ignore[arg-type]
+    with pytest.raises(UnacceptableTerms) as caught:
+        check_terms(config, stage.chain, stage.prover)
+    assert caught.value.field == named
+
+
+@pytest.mark.parametrize("change", [{"slots": 5, "quorum": 5}, {"dim": 21}, {"bits": 8}])
+def test_keys_of_another_statement_do_not_fit(change: dict[str, int], stage: Stage) -> None:
+    with pytest.raises(UnacceptableTerms) as caught:
+        check_terms(replace(stage.task_config(), **change), stage.chain, stage.prover)  # type: ignore[arg-type]
+    assert caught.value.field == "linear_vka"
+
+
+def test_size_limit_comes_before_any_work(stage: Stage) -> None:
+    with pytest.raises(UnacceptableTerms) as caught:
+        check_terms(stage.task_config(), stage.chain, prover=None, max_logrows=12)  # type: ignore[arg-type]
+    assert caught.value.field == "k"
+
+
+def test_verifier_must_be_the_pinned_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    with pytest.raises(UnacceptableTerms) as caught:
+        check_terms(stage.task_config(), stage.chain, stage.prover)
+    assert caught.value.field == "verifier"
+    pinned, _ = create(stage.chain, stage.owner, artifacts.verifier())
+    check_terms(stage.task_config(verifier=pinned), stage.chain, stage.prover)
+
+
+def test_test_only_string_is_refused_on_other_chains(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contracts.bindings.Chain.is_local", False)
+    with pytest.raises(SrsError):
+        check_terms(stage.task_config(), stage.chain, stage.prover)
+
+
+def test_genesis_is_bytes_and_commitment(stage: Stage) -> None:
+    config = stage.task_config()
+    opened = check_genesis(stage.genesis_data, config, stage.srs)
+    assert (opened.values == stage.genesis.values).all()
+    with pytest.raises(UnacceptableTerms) as caught:
+        check_genesis(stage.genesis_data + b"x", config, stage.srs)
+    assert caught.value.field == "genesis_cid"
+    with pytest.raises(UnacceptableTerms) as caught:
+        check_genesis(stage.genesis_data, replace(config, genesis=tuple(GENERATOR)), stage.srs)
+    assert caught.value.field == "genesis"
+
+
+def test_model_must_open_the_commitment(stage: Stage) -> None:
+    other = encode_model(stage.draw(1))
+    with pytest.raises(UnacceptableTerms) as caught:
+        open_model(other, STATEMENT.dim, commit(stage.genesis, stage.srs), stage.srs)
+    assert caught.value.field == "model"
+    with pytest.raises(UnacceptableTerms):
+        open_model(b"no model", STATEMENT.dim, G1Point(1, 2), stage.srs)
+
+
+def test_a_model_with_another_tail_is_another_model(stage: Stage) -> None:
+    """The tail counts the updates that a model is made of: without it, a scaled model could open a commitment."""
+    other = replace(stage.genesis, tail=stage.genesis.tail + 1)
+    with pytest.raises(UnacceptableTerms):
+        open_model(encode_model(other), STATEMENT.dim, commit(stage.genesis, stage.srs), stage.srs)
+
+
+def test_unusable_genesis_cid_is_shown_in_hex(stage: Stage) -> None:
+    config = replace(stage.task_config(), genesis_cid=b"\0\1")
+    with pytest.raises(UnacceptableTerms, match="0001"):
+        check_genesis(stage.genesis_data, config, stage.srs)
+    assert cid_of(stage.genesis_data) == stage.task_config().genesis_cid
+
+
+def test_statement_is_read_off_the_terms(stage: Stage) -> None:
+    assert statement_of(stage.task_config()) == STATEMENT

@@ -1,0 +1,29 @@
+"""Fixtures of `tests.stage`, for the packages that play on it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from circuits.prover import Prover
+from circuits.srs import Srs
+from contracts.bindings.devchain import LocalChain, embedded_chain
+from tests.stage import Stage
+
+
+@pytest.fixture(scope="package")
+def local() -> Iterator[LocalChain]:
+    with embedded_chain() as chain:
+        yield chain
+
+
+@pytest.fixture(scope="package")
+def small_srs(prover: Prover) -> Srs:
+    return prover.srs(13)
+
+
+@pytest.fixture
+def stage(local: LocalChain, small_srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    # The stage's verifier accepts everything, so it is not the pinned one.
+    monkeypatch.setattr("protocol.terms.check_verifier", lambda chain, verifier: None)
+    return Stage(local, small_srs, tmp_path)
