@@ -2,7 +2,7 @@
 
 task.json           terms and identity
 genesis.safetensors the first model
-round-R/round.json  who took part, and what was settled
+round-R/round.json  who took part, and what was settled (R counts from 1)
 round-R/linear.json, rule.json, model.safetensors
 srs/                the strings that the proofs were made under
 """
@@ -123,8 +123,10 @@ class Bundle:
     def srs_directory(self) -> Path:
         return self.root / "srs"
 
-    def round_directory(self, number: int) -> Path:
-        return self.root / f"round-{number}"
+    @staticmethod
+    def round_name(number: int) -> str:
+        """Directory of the round that the contract counts as `number`, from 0; people count from 1."""
+        return f"round-{number + 1}"
 
     def write_task(self, record: TaskRecord, genesis: bytes, strings: list[Srs]) -> None:
         """Starts a bundle."""
@@ -136,7 +138,7 @@ class Bundle:
 
     def write_round(self, record: RoundRecord, linear: bytes, rule: bytes, model: bytes) -> None:
         """Adds a settled round."""
-        at = f"round-{record.round}"
+        at = self.round_name(record.round)
         (self.root / at).mkdir(exist_ok=True)
         self._write(f"{at}/linear.json", linear)
         self._write(f"{at}/rule.json", rule)
@@ -149,18 +151,18 @@ class Bundle:
 
     def round(self, number: int) -> RoundRecord:
         """A round's record."""
-        return self._document(f"round-{number}/round.json", RoundRecord)
+        return self._document(f"{self.round_name(number)}/round.json", RoundRecord)
 
     def round_count(self) -> int:
         """Rounds 0..count-1 are there, without a gap."""
         count = 0
-        while (self.round_directory(count) / "round.json").is_file():
+        while (self.root / self.round_name(count) / "round.json").is_file():
             count += 1
         return count
 
     def proof(self, number: int, layer: str) -> Proof:
         """A round's proof; `layer` is linear or rule."""
-        name = f"round-{number}/{layer}.json"
+        name = f"{self.round_name(number)}/{layer}.json"
         try:
             return Proof.from_json(self.read(name, MAX_PROOF_BYTES).decode())
         except (CircuitError, UnicodeDecodeError) as error:

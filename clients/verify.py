@@ -133,7 +133,7 @@ def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: S
             moved = fold_commitment(point_of(model), accepted, task.slots)
             _require("model commitment", point_hex(moved), record.model)
         with report.check(f"{name}: the model handed over opens the commitment"):
-            _check_model(bundle, f"round-{number}/model.safetensors", task, record.model, prover)
+            _check_model(bundle, f"{bundle.round_name(number)}/model.safetensors", task, record.model, prover)
         model = record.model
 
 

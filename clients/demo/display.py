@@ -10,15 +10,12 @@ from clients.demo.processes import Event
 
 # Event -> (what is done, what comes next).
 _STEPS = {
-    "round.collecting": ("", "trainers train, quantise, commit, upload; the aggregator checks and signs receipts"),
-    "round.sealed": ("updates trained, quantised, committed, uploaded in chunks, receipts signed", "commitRound"),
-    "round.committed": ("commitRound: commitments and trainers' signatures are on chain", "proving the Gram matrix"),
-    "round.linear_proven": ("linear layer proven: commitments to Gram matrix", "proving acceptance and scores"),
-    "round.rule_proven": ("rule layer proven: multi-Krum and projection", "settleRound: both proofs verified on chain"),
-    "round.settled": (
-        "settled: accept and score stored, credits booked, model commitment moved",
-        "publishing the model",
-    ),
+    "round.collecting": ("", "trainers train, quantise, commit and upload; the aggregator checks and signs receipts"),
+    "round.sealed": ("trained, quantised, committed, uploaded, receipts signed", "commitRound"),
+    "round.committed": ("commitRound: commitments and signatures on chain", "proving the Gram matrix"),
+    "round.linear_proven": ("linear layer proven: commitments -> Gram matrix", "proving acceptance and scores"),
+    "round.rule_proven": ("rule layer proven: multi-Krum, projection", "settleRound verifies both proofs on chain"),
+    "round.settled": ("settleRound: both proofs verified, credits booked, model moved", "publishing the model"),
     "round.published": ("new model published", "the owner checks and evaluates the model"),
 }
 

@@ -21,9 +21,9 @@ class Plan:
     """
 
     roles: tuple[Role, ...] = (
-        "honest", "honest", "honest", "honest", "label_flip", "honest", "sign_flip", "honest",
+        "honest", "honest", "label_flip", "honest", "honest", "sign_flip", "honest", "honest",
     )  # fmt: skip
-    weights: tuple[int, ...] = (3, 4, 5, 6, 7, 8, 9, 10)
+    weights: tuple[int, ...] = DigitsConfig().weights
     rounds: int = 3
     reward_per_round_wei: int = ETHER_WEI
     seed: int = 1
@@ -42,4 +42,4 @@ class Plan:
 
     @property
     def recipe(self) -> RecipeConfig:
-        return RecipeConfig(epochs=10, learning_rate=0.1, batch_size=16, seed=self.seed)
+        return RecipeConfig(seed=self.seed)

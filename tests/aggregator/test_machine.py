@@ -25,7 +25,15 @@ from protocol import refusals
 from store.objects import decode_model, encode_model
 from tests.stage import BOND_WEI, REWARD_WEI, STATEMENT, TRAINERS, ReferenceProver, Stage
 
-ALL_STEPS = [Step.COLLECTING, Step.SEALED, Step.COMMITTED, Step.LINEAR_PROVEN, Step.RULE_PROVEN, Step.SETTLED, Step.PUBLISHED]
+ALL_STEPS = [
+    Step.COLLECTING,
+    Step.SEALED,
+    Step.COMMITTED,
+    Step.LINEAR_PROVEN,
+    Step.RULE_PROVEN,
+    Step.SETTLED,
+    Step.PUBLISHED,
+]
 
 
 async def finished(client: AggregatorClient, task_id: int) -> list[tuple[int, Step]]:
@@ -474,4 +482,3 @@ async def test_stop_ends_streams_and_reports_not_serving(stage: Stage) -> None:
         assert (await anext(aiter(statuses))).status == health_pb2.HealthCheckResponse.NOT_SERVING
         with pytest.raises(refusals.Draining):
             await anext(reports)
-

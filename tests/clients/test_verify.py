@@ -83,8 +83,8 @@ def _entry(key: str, change: Callable[[object], object]) -> Callable[[dict], Non
     return apply
 
 
-TASK, FIRST, SECOND = "task.json", "round-0/round.json", "round-1/round.json"
-LINEAR, RULE = "round-0/linear.json", "round-0/rule.json"
+TASK, FIRST, SECOND = "task.json", "round-1/round.json", "round-2/round.json"
+LINEAR, RULE = "round-1/linear.json", "round-1/rule.json"
 ZERO_DIGEST = "00" * 32
 
 
@@ -121,7 +121,7 @@ def test_an_edited_file(bundle: Bundle, name: str, change: Callable[[dict], None
 
 
 def test_a_model_that_is_not_the_sum(bundle: Bundle) -> None:
-    path = bundle.root / "round-1" / "model.safetensors"
+    path = bundle.root / "round-2" / "model.safetensors"
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(bytes(data))
@@ -130,14 +130,14 @@ def test_a_model_that_is_not_the_sum(bundle: Bundle) -> None:
 
 def test_a_proof_of_the_other_round(bundle: Bundle) -> None:
     for layer in ("linear", "rule"):
-        shutil.copyfile(bundle.root / f"round-0/{layer}.json", bundle.root / f"round-1/{layer}.json")
+        shutil.copyfile(bundle.root / f"round-1/{layer}.json", bundle.root / f"round-2/{layer}.json")
     assert [w.split(":")[0] for w in failed(bundle)] == ["round 2", "round 2"]
 
 
 def test_a_round_twice(bundle: Bundle) -> None:
     edit(bundle, "task.json", lambda c: _set(c, "rounds", 3))
-    shutil.copytree(bundle.root / "round-1", bundle.root / "round-2")
-    edit(bundle, "round-2/round.json", lambda c: _set(c, "round", 2))
+    shutil.copytree(bundle.root / "round-2", bundle.root / "round-3")
+    edit(bundle, "round-3/round.json", lambda c: _set(c, "round", 2))
     assert "round 3: no commitment was used before" in failed(bundle)
 
 
@@ -147,12 +147,12 @@ def test_more_rounds_than_the_task_has(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["round-0/round.json", "round-0/linear.json", "round-1/model.safetensors", "task.json"]
+    "name", ["round-1/round.json", "round-1/linear.json", "round-2/model.safetensors", "task.json"]
 )
 @pytest.mark.parametrize("data", [b"", b"[" * 100_000, b" " * (20 << 20)], ids=["empty", "deep", "huge"])
 def test_malformed_files_never_pass(bundle: Bundle, name: str, data: bytes) -> None:
     (bundle.root / name).write_bytes(data)
-    if name == TASK or name == FIRST:
+    if name in {TASK, FIRST}:
         with pytest.raises(BundleError, match=name):
             verify_bundle(bundle)
     else:
@@ -161,6 +161,6 @@ def test_malformed_files_never_pass(bundle: Bundle, name: str, data: bytes) -> N
 
 def test_a_consistent_story_that_the_chain_does_not_tell(bundle: Bundle, scene: Scene) -> None:
     """Offline nothing is wrong with a bundle whose trainers were renamed; the chain knows better."""
-    edit(bundle, "round-1/round.json", lambda c: _set(c["entries"][0], "trainer", scene.outsider.address))
+    edit(bundle, "round-2/round.json", lambda c: _set(c["entries"][0], "trainer", scene.outsider.address))
     assert failed(bundle) == []
     assert failed(bundle, rpc_url=scene.chain.rpc_url) == ["round 2: the chain settled exactly this"]
