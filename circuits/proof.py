@@ -4,12 +4,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic_core import from_json
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import TypedDict
 
 from circuits.bn254 import SCALAR_MODULUS, G1Point
 from circuits.errors import FieldError
 
 _MAX_JSON_BYTES = 4 << 20
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
+class _Wire(TypedDict):
+    proof: str
+    instances: list[str]
+
+
+_WIRE = TypeAdapter(_Wire)
 
 
 def to_field(value: int) -> int:
@@ -52,9 +62,9 @@ class Proof:
         if len(text) > _MAX_JSON_BYTES:
             raise FieldError("proof", f"{len(text)} characters", f"at most {_MAX_JSON_BYTES} are read")
         try:
-            raw = from_json(text)  # unlike the standard library's parser it bounds its own depth
+            raw = _WIRE.validate_json(text)  # unlike the standard library's parser it bounds its own depth
             return cls(data=bytes.fromhex(raw["proof"]), instances=_signed(raw["instances"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise FieldError("proof", "malformed JSON", f"it must hold `proof` and `instances` ({error})") from error
 
 

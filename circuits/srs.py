@@ -56,6 +56,8 @@ class Srs:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            if not path.is_file():
+                raise FileNotFoundError("no such file")
             with path.open("rb") as file:
                 self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:

@@ -9,6 +9,7 @@ srs/                the strings that the proofs were made under
 
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -114,7 +115,7 @@ def point_of(text: str) -> G1Point:
 
 
 class Bundle:
-    """A bundle in a directory. Reads are sized before they are parsed."""
+    """A bundle in a directory. What is read is bounded before it is parsed."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -170,14 +171,18 @@ class Bundle:
 
     def read(self, name: str, limit_bytes: int) -> bytes:
         """A file's bytes (BundleError if it is missing or over the limit)."""
-        path = self.root / name
         try:
-            size_bytes = path.stat().st_size
-            if size_bytes > limit_bytes:
-                raise BundleError(f"{name}: {size_bytes} bytes, and at most {limit_bytes} are read")
-            return path.read_bytes()
+            # Not blocking: whoever made the bundle may have put a pipe or a device there.
+            handle = os.open(self.root / name, os.O_RDONLY | os.O_NONBLOCK)
+            with os.fdopen(handle, "rb") as file:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise BundleError(f"{name}: not a regular file")
+                data = file.read(limit_bytes + 1)
         except OSError as error:
             raise BundleError(f"{name}: cannot be read ({error.strerror})") from error
+        if len(data) > limit_bytes:
+            raise BundleError(f"{name}: more than the {limit_bytes} bytes that are read")
+        return data
 
     def _document(self, name: str, kind: type[D]) -> D:
         try:

@@ -58,6 +58,7 @@ def verify(
     path: Annotated[Path, typer.Argument(help="What `merit demo`, or an owner, wrote.", exists=True, file_okay=False)],
     rpc: RpcOption = None,
     market: Annotated[str | None, typer.Option(help="Address of the market that you trust.")] = None,
+    max_logrows: Annotated[int, typer.Option(help="Refuse larger circuits, whose keys take hours.")] = 17,
     as_json: JsonOption = False,
 ) -> None:
     """Checks a finished task again: offline from its files alone, and against a chain if one is given."""
@@ -70,7 +71,7 @@ def verify(
         console.print(f"[red]✗[/red] {what}: {why}" if why else f"[green]✓[/green] {what}", highlight=False)
 
     def work() -> None:
-        report = verify_bundle(Bundle(path), rpc_url=rpc, market=market, listener=show)
+        report = verify_bundle(Bundle(path), rpc_url=rpc, market=market, max_logrows=max_logrows, listener=show)
         for note in report.notes:
             console.print(f"[yellow]![/yellow] {note}", highlight=False)
         if as_json:

@@ -14,12 +14,12 @@ from circuits.commitment import Column, commit
 from circuits.fixedpoint import FixedPoint, dequantize
 from circuits.prover import Prover
 from circuits.statement import Statement
-from clients.errors import AggregatorUnreachable
+from clients.follow import follow
 from clients.service import AggregatorClient
 from clients.training import Vector
 from contracts.bindings import NATIVE, Market, TaskConfig, TaskState
 from process.logs import Log, get
-from protocol.refusals import Draining, UnknownTask
+from protocol.refusals import UnknownTask
 from protocol.terms import Derived, derive, open_model
 from store.cid import cid_of, to_text
 from store.objects import encode_model, model_size_limit_bytes
@@ -134,18 +134,9 @@ class Owner:
         Raises:
             UnacceptableTerms: a model does not open the commitment that the contract carries.
         """
-        cursor = 0
-        while True:
-            try:
-                async for report in self._aggregator.watch(task_id, cursor):
-                    if report.report.step == RoundStep.ROUND_STEP_PUBLISHED:
-                        yield await self.model_after(task_id, report.round)
-                    cursor = report.cursor
-            except (AggregatorUnreachable, Draining) as error:
-                self._log.warning("owner.lost_aggregator", reason=str(error))
-                await asyncio.sleep(1)
-            else:
-                return
+        async for report in follow(self._aggregator, task_id, self._log):
+            if report.report.step == RoundStep.ROUND_STEP_PUBLISHED:
+                yield await self.model_after(task_id, report.round)
 
     async def model_after(self, task_id: int, round: int) -> CheckedModel:
         """The model after a settled round, checked against the commitment that the round left on chain.

@@ -23,13 +23,14 @@ from circuits.fixedpoint import dequantize, quantize
 from circuits.model import denominator
 from circuits.prover import Prover
 from clients.errors import AggregatorUnreachable, InvalidReceipt, InvalidTraining
+from clients.follow import follow
 from clients.memory import Memory, Pending
 from clients.service import AggregatorClient
 from clients.training import Vector
 from contracts.bindings import Market, RoundState, TaskState, TaskView, TransactionReverted, eip712
 from process.logs import Log, get
 from protocol import wire
-from protocol.refusals import Draining, LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate, UnknownModel
+from protocol.refusals import ChainDown, Draining, LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate, UnknownModel
 from protocol.terms import Derived, check_genesis, check_terms, open_model
 from store.cid import cid_of, to_text
 from store.objects import encode_update, model_size_limit_bytes, update_dtype
@@ -79,7 +80,6 @@ class Trainer:
         self._poll_seconds = poll_seconds
         self._log = (log or get(role="trainer")).bind(task=task_id, trainer=account.address)
         self._terms: Derived | None = None
-        self._cursor = 0
 
     async def run(self) -> int:
         """Takes part until the task is closed; returns what was paid out, in wei.
@@ -136,18 +136,21 @@ class Trainer:
     # ------------------------------------------------------------------ rounds
 
     async def _follow(self) -> None:
-        """Takes part in each round that the aggregator announces; a broken stream is resumed."""
-        while True:
-            try:
-                async for report in self._aggregator.watch(self._task_id, self._cursor):
-                    if report.report.step == RoundStep.ROUND_STEP_COLLECTING:
-                        await self._take_part(report.round)
-                    self._cursor = report.cursor
-            except (AggregatorUnreachable, Draining) as error:
-                self._log.warning("trainer.lost_aggregator", reason=str(error))
-                await asyncio.sleep(min(self._poll_seconds, 1))
-            else:
-                return
+        """Takes part in each round that the aggregator announces."""
+        async for report in follow(self._aggregator, self._task_id, self._log):
+            if report.report.step != RoundStep.ROUND_STEP_COLLECTING:
+                continue
+            while not await self._tried(report.round):
+                await asyncio.sleep(self._poll_seconds)
+
+    async def _tried(self, round: int) -> bool:
+        """Takes part in a round; False if the aggregator was out of reach, and it is worth another attempt."""
+        try:
+            await self._take_part(round)
+        except (AggregatorUnreachable, Draining, ChainDown) as error:
+            self._log.warning("trainer.cannot_send", round=round, reason=str(error))
+            return False
+        return True
 
     async def _take_part(self, round: int) -> None:
         view = await self._view()

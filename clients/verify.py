@@ -18,8 +18,11 @@ from circuits.statement import Statement
 from clients.bundle import Bundle, BundleError, RoundRecord, TaskRecord, point_hex, point_of
 from clients.record import NotSettled, round_record, task_record
 from contracts.bindings import Chain, Market
-from store.errors import MalformedObject
+from protocol.terms import UnacceptableTerms
+from store.errors import InvalidCid, MalformedObject
 from store.objects import decode_model, model_size_limit_bytes
+
+MAX_LOGROWS = 17
 
 
 class CheckFailed(Exception):
@@ -49,7 +52,15 @@ class Report:
         why = ""
         try:
             yield
-        except (CheckFailed, BundleError, NotSettled, CircuitError, MalformedObject) as error:
+        except (
+            CheckFailed,
+            BundleError,
+            NotSettled,
+            CircuitError,
+            InvalidCid,
+            MalformedObject,
+            UnacceptableTerms,
+        ) as error:
             why = str(error) or type(error).__name__
         self.checks.append((what, why))
         if self.listener:
@@ -61,20 +72,25 @@ def verify_bundle(
     *,
     rpc_url: str | None = None,
     market: str | None = None,
+    max_logrows: int = MAX_LOGROWS,
     listener: Callable[[str, str], None] | None = None,
 ) -> Report:
     """Checks everything in the bundle; with `rpc_url` also against that chain.
 
     Args:
         market: address of the market that the reader trusts; by default the bundle's own, which is then a note.
+        max_logrows: refuses larger circuits: keys take time and memory with 2^logrows, and the bundle names them.
         listener: called after each check.
     Raises:
-        BundleError: task.json itself cannot be read.
+        BundleError: the task or a round's record cannot be read.
         ChainUnavailable: no chain at `rpc_url`.
     """
     report = Report(listener=listener)
     task = bundle.task()
     statement = task.statement
+    for circuit in (statement.linear_circuit, statement.rule_circuit):
+        if circuit.settings.logrows > max_logrows:
+            raise BundleError(f"task.json: {circuit.name} has 2^{circuit.settings.logrows} rows, over --max-logrows")
     with Prover(srs_directory=bundle.srs_directory) as prover:
         _check_keys(report, task, statement, prover)
         _check_rounds(report, bundle, task, statement, prover)
@@ -107,7 +123,8 @@ def _check_keys(report: Report, task: TaskRecord, statement: Statement, prover: 
 
 
 def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: Statement, prover: Prover) -> None:
-    model, used = task.genesis, set[str]()
+    # As on chain: a point and its negative share x, and neither genesis nor the empty slot is anybody's update.
+    model, used = task.genesis, {point_of(task.genesis).x, point_of(task.empty_slot).x}
     with report.check("genesis model opens the task's genesis commitment"):
         _check_model(bundle, "genesis.safetensors", task, model, prover)
     count = bundle.round_count()
@@ -117,11 +134,13 @@ def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: S
     for number in range(count):
         record = bundle.round(number)
         name = f"round {number + 1}"
-        with report.check(f"{name}: no commitment was used before"):
-            points = [e.point for e in record.entries]
-            if len(set(points)) < len(points) or used & set(points) or record.round != number:
-                raise CheckFailed("a commitment appears twice, or the record is another round's")
-            used |= set(points)
+        with report.check(f"{name}: every trainer once, no commitment used before"):
+            _require("round", record.round, number)
+            _require("trainers", len({e.trainer.lower() for e in record.entries}), len(record.entries))
+            fresh = {point_of(e.point).x for e in record.entries}
+            if len(fresh) < len(record.entries) or used & fresh:
+                raise CheckFailed("a commitment appears twice")
+            used |= fresh
         with report.check(f"{name}: Gram matrix proven over exactly the committed updates"):
             _check_linear(bundle, record, task, statement, prover)
         with report.check(f"{name}: accepted and scored by {statement.rule.name}, proven"):

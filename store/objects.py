@@ -96,6 +96,8 @@ def _tail(data: bytes) -> int:
         raise MalformedObject("header", f"{length} bytes", f"a model's has at most {_MAX_MODEL_HEADER_BYTES}")
     try:
         text = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])["__metadata__"]["tail"]
+        if not isinstance(text, str):
+            raise TypeError
         tail = int(text)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise MalformedObject("tail", "none", "a model's metadata holds it as a decimal string") from None

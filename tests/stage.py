@@ -1,4 +1,4 @@
-"""A market on the embedded chain with a running aggregator, where proofs are doubles and everything else is real.
+"""A market on a local chain with a running aggregator, where proofs are doubles and everything else is real.
 
 The double states what the integer reference says, without proving it, and the verifier on chain accepts it; so rounds
 take a second, and what is tested is the service. Rounds with real proofs are in test_market.py.
@@ -6,6 +6,7 @@ take a second, and what is tested is the service. Rounds with real proofs are in
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class ReferenceProver(Prover):
 
     def __init__(self, srs: Srs, directory: Path) -> None:
         self._srs, self._directory = srs, directory
+        self._lock = threading.Lock()
         self.proven: list[str] = []
 
     def close(self) -> None: ...
@@ -65,9 +67,11 @@ class ReferenceProver(Prover):
 
     def keys(self, circuit: Circuit) -> CircuitKeys:
         directory = self._directory / circuit.name
-        directory.mkdir(parents=True, exist_ok=True)
         word = hashlib.sha256(circuit.name.encode()).digest()
-        (directory / "vka").write_bytes((1).to_bytes(8, "little") + word)
+        with self._lock:
+            if not directory.exists():
+                directory.mkdir(parents=True)
+                (directory / "vka").write_bytes((1).to_bytes(8, "little") + word)
         return CircuitKeys(directory=directory, digest=word.hex())
 
     def prove(self, circuit: Circuit, inputs: Sequence[Sequence[int]]) -> Proof:

@@ -7,13 +7,13 @@ import pytest
 
 from circuits.prover import Prover
 from circuits.srs import Srs
-from contracts.bindings.devchain import LocalChain, embedded_chain
+from contracts.bindings.devchain import LocalChain, anvil_chain
 from tests.stage import Stage
 
 
 @pytest.fixture(scope="package")
 def local() -> Iterator[LocalChain]:
-    with embedded_chain() as chain:
+    with anvil_chain() as chain:
         yield chain
 
 

@@ -13,6 +13,8 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 _NAME = "Meritproof"
+# Half of secp256k1's order.
+_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _VERSION = "1"
 
 
@@ -110,6 +112,9 @@ def _sign(account: LocalAccount, domain: Domain, message: UpdateCommitment | Rec
 def _recover(domain: Domain, message: UpdateCommitment | Receipt, signature: bytes) -> ChecksumAddress:
     if len(signature) != 65:
         raise ValueError(f"a signature has 65 bytes, not {len(signature)}")
+    # Exactly what the contract takes; a library that recovers more would admit what the chain then refuses.
+    if signature[64] not in (27, 28) or int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
+        raise ValueError("malformed signature: v must be 27 or 28, and s in the lower half of the order")
     try:
         signer = Account.recover_message(_encode(domain, message), signature=signature)
     except Exception as error:  # the library has a class of its own for each way to be malformed

@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {IMarket} from "./interfaces/IMarket.sol";
@@ -285,9 +286,12 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         TaskTerms.requireCid(submission.cid);
         task.useOnce(submission.point);
         bytes32 digest = updateDigest(taskId, round, submission.point, keccak256(submission.cid));
-        if (!SignatureChecker.isValidSignatureNowCalldata(trainer, digest, submission.signature)) {
-            revert InvalidSignature(trainer);
-        }
+        // A plain signature first: an account that puts code on itself after signing cannot take its word back.
+        (address signer,,) = ECDSA.tryRecoverCalldata(digest, submission.signature);
+        if (
+            signer != trainer
+                && !SignatureChecker.isValidERC1271SignatureNowCalldata(trainer, digest, submission.signature)
+        ) revert InvalidSignature(trainer);
     }
 
     function _openRound(TaskId taskId, Task storage task, Round round) private {

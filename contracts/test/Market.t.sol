@@ -285,6 +285,13 @@ contract MarketTest is MarketFixture {
         }
     }
 
+    /// @dev As with EIP-7702: whoever delegates its account after signing must not break everybody's round.
+    function test_codeOnASignersAccountTakesNothingBack() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        vm.etch(trainer(0), hex"fe");
+        commit(taskId, 0, 2);
+    }
+
     function test_contractWalletsSignToo() public {
         TaskId taskId = open(defaultConfig(), 2);
         ContractWallet wallet = new ContractWallet();

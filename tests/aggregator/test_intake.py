@@ -401,7 +401,6 @@ async def test_chain_down_is_said_and_loses_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(aggregator.tools.market, "has_joined", down)
-        patch.setattr(task, "refresh", lambda tools: asyncio.sleep(3600))
         with pytest.raises(refusals.ChainDown):
             await once(client, update)
     await taken(client, update)

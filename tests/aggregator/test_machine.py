@@ -99,6 +99,7 @@ async def test_proofs_can_be_downloaded(stage: Stage) -> None:
         assert rule.instances[: len(linear.instances) - 1] == linear.instances[:-1]
 
 
+@pytest.mark.slow
 async def test_watch_resumes_at_its_cursor(stage: Stage) -> None:
     async with stage.running() as (_, client):
         task_id = await stage.open_task(client, rounds=1)
@@ -151,6 +152,7 @@ async def test_bond_waits_for_trainers_and_genesis(stage: Stage) -> None:
         await stage.reached(client, task_id, 0, Step.COLLECTING)
 
 
+@pytest.mark.slow
 async def test_two_tasks_at_once(stage: Stage) -> None:
     async with stage.running() as (_, client):
         first, second = await stage.open_task(client, rounds=1), await stage.open_task(client, rounds=1)
@@ -161,6 +163,7 @@ async def test_two_tasks_at_once(stage: Stage) -> None:
         await finished(client, first)
 
 
+@pytest.mark.slow
 async def test_round_starts_when_every_slot_is_taken(stage: Stage) -> None:
     """Two more have joined than there are slots: nobody waits for them."""
     async with stage.running(open_when_joined=8) as (_, client):
@@ -170,6 +173,7 @@ async def test_round_starts_when_every_slot_is_taken(stage: Stage) -> None:
         assert len(stage.market.round(task_id, 0).trainers) == STATEMENT.slots
 
 
+@pytest.mark.slow
 async def test_quorum_is_enough_when_the_window_ends(stage: Stage) -> None:
     async with stage.running(open_when_joined=6, commit_margin_seconds=600) as (_, client):
         task_id = await stage.open_task(client, joined=6, rounds=1)
@@ -195,6 +199,7 @@ async def test_round_without_quorum_ends_and_gives_the_bond_back(stage: Stage) -
         assert stage.market.credit(task_id, stage.operator.address)[0] == BOND_WEI
 
 
+@pytest.mark.slow
 async def test_round_that_was_not_settled_in_time_is_over(stage: Stage) -> None:
     class Slow(ReferenceProver):
         def prove(self, circuit: Circuit, inputs: Any) -> Proof:
@@ -219,6 +224,7 @@ LIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.parametrize("layer", ["gram", "multi_krum"])
 async def test_proof_that_differs_from_the_reference_is_never_settled(layer: str, lie: str, stage: Stage) -> None:
@@ -238,6 +244,7 @@ async def test_proof_that_differs_from_the_reference_is_never_settled(layer: str
         assert stage.market.round(task_id, 0).state == RoundState.COMMITTED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "value"),
     [("rule_vka", b"\1" * 32), ("quorum", 4), ("rule_name", "mean+projection"), ("k", 14), ("linear_vka", b"\1" * 32)],
@@ -271,6 +278,7 @@ async def test_state_belongs_to_one_market(stage: Stage, local: LocalChain, tmp_
     assert caught.value.field == "market"
 
 
+@pytest.mark.slow
 async def test_lost_state_stops_the_task_and_not_the_service(stage: Stage) -> None:
     async with stage.running() as (_, client):
         task_id = await stage.open_task(client)
@@ -373,6 +381,7 @@ def stage_model(stage: Stage) -> bytes:
         aggregator.close()
 
 
+@pytest.mark.slow
 async def test_restart_between_rounds_goes_on(stage: Stage) -> None:
     async with stage.running() as (_, client):
         task_id = await stage.open_task(client)
@@ -389,6 +398,7 @@ async def test_restart_between_rounds_goes_on(stage: Stage) -> None:
         assert journal == [(number, step) for number in range(2) for step in ALL_STEPS]
 
 
+@pytest.mark.slow
 async def test_settlement_by_somebody_else_is_taken_as_done(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Anyone who holds the proofs may settle; the aggregator finds it done."""
     async with stage.running() as (aggregator, client):
@@ -450,6 +460,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.mark.slow
 async def test_round_goes_on_when_the_chain_is_back(stage: Stage) -> None:
     line = Line(stage.rpc_url)
     await line.connect()

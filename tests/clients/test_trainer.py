@@ -78,9 +78,10 @@ async def client(stage: Stage) -> AsyncIterator[AggregatorClient]:
 async def test_a_market_from_offer_to_pay(stage: Stage, client: AggregatorClient) -> None:
     start = np.linspace(-1, 1, STATEMENT.dim)
     task_id = await owner(stage, client).create_task(STATEMENT, start, offer(stage))
-    running = [asyncio.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
-    models = [model async for model in owner(stage, client).models(task_id)]
-    paid = await asyncio.gather(*running)
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
+        models = [model async for model in owner(stage, client).models(task_id)]
+    paid = [task.result() for task in running]
     refunded = await owner(stage, client).withdraw(task_id)
 
     assert [model.version for model in models] == [1, 2]
@@ -92,6 +93,7 @@ async def test_a_market_from_offer_to_pay(stage: Stage, client: AggregatorClient
     assert stage.market.credit(task_id, stage.trainers[0].address)[0] == 0
 
 
+@pytest.mark.slow
 async def test_error_feedback_carries_what_quantisation_took(stage: Stage, client: AggregatorClient) -> None:
     task_id = await stage.create_task()
     await client.upload_genesis(task_id, stage.genesis_data)
@@ -110,6 +112,7 @@ async def test_error_feedback_carries_what_quantisation_took(stage: Stage, clien
     assert np.abs(memory.residual(STATEMENT.dim) - carried).max() < 2**-STATEMENT.fmt.fraction_bits + 1e-9
 
 
+@pytest.mark.slow
 async def test_a_trainer_outlives_a_restart_of_the_aggregator(stage: Stage) -> None:
     async with stage.running() as (first, client):
         port = first.port
@@ -271,6 +274,7 @@ async def test_a_restarted_trainer_sends_the_same_update(
     assert wire.read_point(status.receipt.point) == made.point
 
 
+@pytest.mark.slow
 async def test_a_missed_round_costs_only_that_round(stage: Stage, client: AggregatorClient) -> None:
     """Somebody fills the trainer's place with another signed update first: its own is refused, and it goes on."""
     task_id = await stage.open_task(client)
@@ -283,6 +287,7 @@ async def test_a_missed_round_costs_only_that_round(stage: Stage, client: Aggreg
 # --------------------------------------------------------- when the aggregator fails
 
 
+@pytest.mark.slow
 async def test_trainers_end_a_round_that_was_never_settled(stage: Stage) -> None:
     def stuck(*_: object) -> None:
         raise RuntimeError("no prover")

@@ -1,12 +1,14 @@
 """A bundle verifies; each file of it, edited, does not."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from circuits.bn254 import FIELD_MODULUS
 from circuits.model import fold
 from circuits.prover import Prover
 from clients.bundle import Bundle, BundleError
@@ -138,7 +140,43 @@ def test_a_round_twice(bundle: Bundle) -> None:
     edit(bundle, "task.json", lambda c: _set(c, "rounds", 3))
     shutil.copytree(bundle.root / "round-2", bundle.root / "round-3")
     edit(bundle, "round-3/round.json", lambda c: _set(c, "round", 2))
-    assert "round 3: no commitment was used before" in failed(bundle)
+    assert "round 3: every trainer once, no commitment used before" in failed(bundle)
+
+
+def test_a_commitment_negated(bundle: Bundle) -> None:
+    """P and -P have one x: who copies a commitment this way earns nothing on chain, either."""
+
+    def negate(content: dict) -> None:
+        first, second = content["entries"][:2]
+        y = FIELD_MODULUS - int(first["point"][64:], 16)
+        second["point"] = first["point"][:64] + f"{y:064x}"
+
+    edit(bundle, FIRST, negate)
+    assert "round 1: every trainer once, no commitment used before" in failed(bundle)
+
+
+def test_a_trainer_twice(bundle: Bundle) -> None:
+    edit(bundle, FIRST, lambda c: _set(c["entries"][1], "trainer", c["entries"][0]["trainer"]))
+    assert failed(bundle) == ["round 1: every trainer once, no commitment used before"]
+
+
+def test_what_is_no_regular_file(bundle: Bundle) -> None:
+    path = bundle.root / LINEAR
+    for make in (lambda: path.symlink_to("/dev/zero"), lambda: os.mkfifo(path)):
+        path.unlink()
+        make()
+        assert "round 1: Gram matrix proven over exactly the committed updates" in failed(bundle)
+
+
+def test_a_tail_that_is_no_text(bundle: Bundle) -> None:
+    path = bundle.root / "round-1" / "model.safetensors"
+    path.write_bytes(path.read_bytes().replace(b'"tail":"', b'"tail":1e', 1))
+    assert failed(bundle)
+
+
+def test_circuits_that_would_take_hours(bundle: Bundle) -> None:
+    with pytest.raises(BundleError, match="max-logrows"):
+        verify_bundle(bundle, max_logrows=15)
 
 
 def test_more_rounds_than_the_task_has(bundle: Bundle) -> None:

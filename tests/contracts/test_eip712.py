@@ -92,6 +92,17 @@ def test_signatures_hold_for_one_domain() -> None:
         assert recover_update(other, UPDATE, signature) != SIGNER.address
 
 
+def test_only_what_the_contract_takes() -> None:
+    """The same signature in the other forms that libraries recover: the chain refuses these, and a whole round with them."""
+    signature = sign_update(SIGNER, DOMAIN, UPDATE)
+    r, s, v = signature[:32], int.from_bytes(signature[32:64], "big"), signature[64]
+    order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+    high = r + (order - s).to_bytes(32, "big") + bytes([55 - v])
+    for other in (high, signature[:64] + bytes([v - 27]), signature[:64] + bytes([v + 10])):
+        with pytest.raises(ValueError, match="malformed signature"):
+            recover_update(DOMAIN, UPDATE, other)
+
+
 @pytest.mark.parametrize("signature", [b"", b"\x01" * 64, b"\x00" * 65, b"\xff" * 65, b"\x01" * 66])
 def test_malformed_signatures_are_value_errors(signature: bytes) -> None:
     with pytest.raises(ValueError, match="signature"):
