@@ -34,8 +34,15 @@ class AggregatorConfig(Configuration):
     """How often the chain is looked at."""
     max_logrows: int = Field(default=17, ge=10, le=20)
     """Refuse tasks with larger circuits: keys and proofs take memory and time with 2^logrows, and anyone can ask."""
+    min_commit_window_seconds: int = Field(default=60, ge=1)
+    min_settle_window_seconds: int = Field(default=600, ge=1)
+    """Refuse tasks with shorter windows: a round that is not settled in time costs the bond."""
+    min_reward_per_round_wei: int = Field(default=1, ge=1)
+    """Refuse tasks that offer less."""
+    max_bond_wei: int | None = Field(default=None, ge=1)
+    """Refuse tasks that ask for more; by default any bond is posted."""
     max_uploads: int = Field(default=64, ge=1, le=4096)
-    """Uploads at once; more are refused until one is done."""
+    """Uploads at once, by trainers that have proven to be one; more are refused until one is done."""
     idle_seconds: float = Field(default=30, gt=0)
     """An upload that sends nothing for so long is ended."""
     drain_seconds: float = Field(default=30, ge=0)

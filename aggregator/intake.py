@@ -5,10 +5,10 @@ update is durable before its receipt is signed, and in the round before the roun
 acknowledged is lost.
 """
 
-import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from eth_typing import ChecksumAddress
@@ -35,7 +35,6 @@ from protocol.refusals import (
     OutOfRange,
     RoundNotCollecting,
     TooManyUploads,
-    TruncatedUpload,
     WrongCommitment,
 )
 from protocol.terms import Derived
@@ -88,7 +87,7 @@ class Intake:
     def __init__(self, tools: Tools, registry: Registry) -> None:
         self._tools = tools
         self._registry = registry
-        self._open_uploads = 0
+        self._uploading: set[tuple[int, ChecksumAddress]] = set()
 
     async def upload(self, messages: AsyncIterator[UploadUpdateRequest]) -> Receipt:
         """Takes one update.
@@ -98,14 +97,25 @@ class Intake:
         """
         if self._tools.draining.is_set():
             raise Draining("the service is stopping")
-        limit = self._tools.config.max_uploads
-        if self._open_uploads >= limit:
-            raise TooManyUploads(f"uploads: {limit} are under way", limit=f"{limit} at once")
-        self._open_uploads += 1
-        try:
-            return await self._upload(messages)
-        finally:
-            self._open_uploads -= 1
+        claim = _read_header(await anext(messages, None))
+        task = await self._registry.get(claim.task_id)
+        terms = await task.terms()
+        if not await task.has_joined(claim.trainer, self._tools):
+            raise NotJoined(f"trainer: {claim.trainer} has not joined task {claim.task_id}", field="trainer")
+        known = await self._admissible(claim)
+        if known is not None:
+            return self.receipt(known)
+        _check_shape(claim, terms)
+        self._check_signature(claim)
+        _check_point_is_new(claim, task)
+        with self._place(claim):
+            await self._take(messages, claim, terms)
+        admitted = await off_loop(self._tools.state.admit, claim.update(int(time.time())), task.config.slots)
+        self._tools.log.info(
+            "update.received", task=claim.task_id, round=claim.round, trainer=claim.trainer, cid=to_text(claim.cid)
+        )
+        await task.notify()
+        return self.receipt(admitted)
 
     def receipt(self, update: Update) -> Receipt:
         """The receipt of a durable update; signing is deterministic, so it is the same each time."""
@@ -121,36 +131,26 @@ class Intake:
         signature = eip712.sign_receipt(self._tools.account, self._tools.market.domain, message)
         return wire.receipt_message(message, update.cid, signature)
 
-    async def _upload(self, messages: AsyncIterator[UploadUpdateRequest]) -> Receipt:
-        claim = _read_header(await self._next(messages))
-        task = await self._registry.get(claim.task_id)
-        terms = await task.terms()
-        if not await task.has_joined(claim.trainer, self._tools):
-            raise NotJoined(f"trainer: {claim.trainer} has not joined task {claim.task_id}", field="trainer")
-        known = await self._admissible(claim)
-        if known is not None:
-            return self.receipt(known)
-        _check_shape(claim, terms)
-        self._check_signature(claim)
-        _check_point_is_new(claim, task)
+    @contextmanager
+    def _place(self, claim: _Claim) -> Iterator[None]:
+        """One of the places for uploads; a trainer has at most one."""
+        limit, trainer = self._tools.config.max_uploads, (claim.task_id, claim.trainer)
+        if trainer in self._uploading:
+            raise TooManyUploads(f"uploads: one of {claim.trainer} is under way", limit="one at once a trainer")
+        if len(self._uploading) >= limit:
+            raise TooManyUploads(f"uploads: {limit} are under way", limit=f"{limit} at once")
+        self._uploading.add(trainer)
+        try:
+            yield
+        finally:
+            self._uploading.remove(trainer)
+
+    async def _take(self, messages: AsyncIterator[UploadUpdateRequest], claim: _Claim, terms: Derived) -> None:
+        """Receives, checks and keeps the update's bytes."""
         with await off_loop(self._tools.store.draft) as draft:
             await self._receive(messages, claim, draft)
             await off_loop(_check_content, claim, terms, draft)
             await off_loop(draft.keep)
-        admitted = await off_loop(self._tools.state.admit, claim.update(int(time.time())), task.config.slots)
-        self._tools.log.info(
-            "update.received", task=claim.task_id, round=claim.round, trainer=claim.trainer, cid=to_text(claim.cid)
-        )
-        await task.notify()
-        return self.receipt(admitted)
-
-    async def _next(self, messages: AsyncIterator[UploadUpdateRequest]) -> UploadUpdateRequest | None:
-        idle_seconds = self._tools.config.idle_seconds
-        try:
-            async with asyncio.timeout(idle_seconds):
-                return await anext(messages, None)
-        except TimeoutError:
-            raise TruncatedUpload(f"upload: nothing came for {idle_seconds:g} s", limit=f"{idle_seconds:g} s") from None
 
     async def _admissible(self, claim: _Claim) -> Update | None:
         """The stored update, if this one came before; refuses what the round cannot take."""
@@ -179,7 +179,7 @@ class Intake:
 
     async def _receive(self, messages: AsyncIterator[UploadUpdateRequest], claim: _Claim, draft: Draft) -> None:
         assembly, sha256 = wire.Assembly(claim.size_bytes), hashlib.sha256()
-        while (message := await self._next(messages)) is not None:
+        async for message in messages:
             if message.WhichOneof("part") != "chunk":
                 raise InvalidField.of("part", message.WhichOneof("part"), "after the header come chunks")
             data = assembly.take(message.chunk)

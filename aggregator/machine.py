@@ -19,6 +19,7 @@ from aggregator.served import ServedTask
 from aggregator.tools import Tools, off_loop
 from circuits.bn254 import G1Point
 from circuits.commitment import check_opening
+from circuits.errors import CommitmentMismatch
 from circuits.model import fold
 from contracts.bindings import RoundState, RoundView, Settlement, Submission, TaskState, TransactionReverted
 from protocol.terms import Derived
@@ -54,9 +55,16 @@ class Machine:
         """Until the task is closed and its last model published."""
         if self._task.view.state == TaskState.FUNDED:
             await self._open_task()
+        if await self._was_cancelled():
+            return
         for round in range(self._task.config.rounds):
             if await self._run_round(round) == Step.EXPIRED:
                 break
+
+    async def _was_cancelled(self) -> bool:
+        """Whether the owner took the task back before it had a bond, and so a first round."""
+        view = await off_loop(self._tools.market.round, self._task.task_id, 0)
+        return view.state == RoundState.NONE and self._task.view.state == TaskState.CLOSED
 
     async def _run_round(self, number: int) -> Step:
         while True:
@@ -252,7 +260,10 @@ class Machine:
             raise StateLost(f"model {round.round} of task {self._task.task_id} is not in this state")
         columns = [decode_update(store.get(update.cid), statement.dim, statement.fmt) for update in accepted]
         after = fold(decode_model(store.get(before.cid), statement.dim), columns, statement.slots)
-        check_opening(after, commitment, self._terms.srs)
+        try:
+            check_opening(after, commitment, self._terms.srs)
+        except CommitmentMismatch as error:
+            raise Disagreement(f"model after round {round.round}", "the chain's commitment", error) from error
         data = encode_model(after)
         return Model(
             task_id=self._task.task_id,

@@ -7,7 +7,7 @@ from contextlib import suppress
 from eth_typing import ChecksumAddress
 
 from aggregator.tools import Tools, off_loop
-from contracts.bindings import TaskConfig, TaskState, TaskView
+from contracts.bindings import MalformedTask, TaskConfig, TaskState, TaskView
 from protocol.refusals import InvalidField, UnknownTask
 from protocol.terms import Derived
 
@@ -127,13 +127,18 @@ class Registry:
             market, known = self._tools.market, await off_loop(self._tools.state.tasks)
             count = await off_loop(market.task_count)
             for task_id in range(self._seen + 1, count + 1):
-                view = await off_loop(market.task, task_id)
-                if self._is_ours(view, known):
-                    await self._add(view, known.get(task_id, ""))
+                try:
+                    view = await off_loop(market.task, task_id)
+                except MalformedTask as error:
+                    # A stranger's, or of no rule that could be served: it must not hide the tasks behind it.
+                    self._tools.log.warning("task.malformed", task=task_id, reason=str(error))
+                else:
+                    if self._is_ours(view, known):
+                        await self._add(view)
                 self._seen = task_id
             self._looked_at = began_at
 
-    def _is_ours(self, view: TaskView, known: dict[int, str]) -> bool:
+    def _is_ours(self, view: TaskView, known: set[int]) -> bool:
         if view.config.aggregator != self._tools.account.address:
             return False
         only = self._tools.config.tasks
@@ -142,9 +147,8 @@ class Registry:
         # A task that was closed before this state was begun has nothing to serve.
         return view.state != TaskState.CLOSED or view.task_id in known
 
-    async def _add(self, view: TaskView, refusal: str) -> None:
+    async def _add(self, view: TaskView) -> None:
         task = ServedTask(view)
-        task.refusal = refusal
+        await off_loop(self._tools.state.put_task, view.task_id)
         self.tasks[view.task_id] = task
-        await off_loop(self._tools.state.put_task, view.task_id, refusal)
         await self.found.put(task)

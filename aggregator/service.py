@@ -17,6 +17,7 @@ from aggregator.errors import Disagreement, StateLost, Stopping
 from aggregator.intake import Intake
 from aggregator.interceptor import Refusals
 from aggregator.machine import Machine
+from aggregator.policy import check_policy
 from aggregator.served import Registry, ServedTask
 from aggregator.servicers.models import Models
 from aggregator.servicers.proofs import ProofDownloads
@@ -167,19 +168,16 @@ class Aggregator:
         self.tools.log.info("task.finished", task=task.task_id)
 
     async def _check_terms(self, task: ServedTask) -> None:
-        if not task.refusal:
-            try:
-                task.derived = await self._insist(
-                    lambda: self.tools.with_prover(
-                        check_terms, task.config, self.tools.chain, self.tools.prover, self.tools.config.max_logrows
-                    ),
-                    f"terms of task {task.task_id}",
-                )
-                self.tools.log.info("task.accepted", task=task.task_id, rule=task.config.rule_name)
-            except UnacceptableTerms as error:
-                task.refusal = str(error)
-                await off_loop(self.tools.state.put_task, task.task_id, task.refusal)
-                self.tools.log.warning("task.refused", task=task.task_id, field=error.field, reason=str(error))
+        try:
+            check_policy(task.config, self.tools.config)
+            task.derived = await self._insist(
+                lambda: self.tools.with_prover(check_terms, task.config, self.tools.chain, self.tools.prover),
+                f"terms of task {task.task_id}",
+            )
+            self.tools.log.info("task.accepted", task=task.task_id, rule=task.config.rule_name)
+        except UnacceptableTerms as error:
+            task.refusal = str(error)
+            self.tools.log.warning("task.refused", task=task.task_id, field=error.field, reason=str(error))
         task.checked.set()
 
     async def _insist(self, action: Callable[[], Awaitable[T]], what: str) -> T:

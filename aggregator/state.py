@@ -42,15 +42,15 @@ class State:
 
     # ------------------------------------------------------------------ tasks
 
-    def put_task(self, task_id: int, refusal: str = "") -> None:
-        """Remembers a task that names this aggregator, and why it is not served, if it is not."""
+    def put_task(self, task_id: int) -> None:
+        """Remembers a task that names this aggregator."""
         with self._transaction() as session:
-            session.merge(TaskRow(task_id=task_id, refusal=refusal))
+            session.merge(TaskRow(task_id=task_id))
 
-    def tasks(self) -> dict[int, str]:
-        """Refusals by task id; "" for tasks that are served."""
+    def tasks(self) -> set[int]:
+        """Ids of the remembered tasks."""
         with self._transaction() as session:
-            return {row.task_id: row.refusal for row in session.scalars(select(TaskRow).order_by(TaskRow.task_id))}
+            return set(session.scalars(select(TaskRow.task_id)))
 
     # ----------------------------------------------------------------- rounds
 

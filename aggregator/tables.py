@@ -23,12 +23,11 @@ class IdentityRow(Base):
 
 
 class TaskRow(Base):
-    """A task that names this aggregator; `refusal` says why it is not served, if it is not."""
+    """A task that names this aggregator, seen before it was closed."""
 
     __tablename__ = "tasks"
 
     task_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    refusal: Mapped[str]
 
 
 class RoundRow(Base):

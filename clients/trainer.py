@@ -140,7 +140,9 @@ class Trainer:
         async for report in follow(self._aggregator, self._task_id, self._log):
             if report.report.step != RoundStep.ROUND_STEP_COLLECTING:
                 continue
-            while not await self._tried(report.round):
+            while True:
+                if await self._tried(report.round):
+                    break
                 await asyncio.sleep(self._poll_seconds)
 
     async def _tried(self, round: int) -> bool:

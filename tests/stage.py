@@ -29,11 +29,13 @@ from circuits.proof import Proof
 from circuits.prover import CircuitKeys, Prover
 from circuits.srs import Srs
 from circuits.statement import Statement
+from clients.follow import follow
 from clients.service import AggregatorClient
 from contracts.bindings import Chain, Market, TaskConfig, artifacts, eip712
 from contracts.bindings.deploy import create
 from contracts.bindings.devchain import LocalChain
 from process.keyfile import create_key_file
+from process.logs import get
 from protocol import wire
 from store.cid import cid_of
 from store.objects import encode_model, encode_update
@@ -188,7 +190,7 @@ class Stage:
     async def reached(self, client: AggregatorClient, task_id: int, round: int, step: int) -> None:
         """Returns when the aggregator reports a step of a round."""
         async with asyncio.timeout(60):
-            async for report in client.watch(task_id):
+            async for report in follow(client, task_id, get()):
                 if (report.round, report.report.step) == (round, step):
                     return
         raise AssertionError(f"the task ended without step {step} of round {round}")

@@ -47,7 +47,7 @@ class Models(ModelsServiceServicer):
     ) -> UploadGenesisResponse:
         if self._tools.draining.is_set():
             raise Draining("the service is stopping")
-        messages = received(context)
+        messages = received(context, self._tools.config.idle_seconds)
         first = await anext(messages, None)
         if first is None or first.WhichOneof("part") != "header":
             raise InvalidField.of("header", "none", "an upload starts with it")

@@ -29,7 +29,9 @@ class Updates(UpdatesServiceServicer):
     async def UploadUpdate(  # noqa: N802
         self, request_iterator: AsyncIterator[UploadUpdateRequest], context: Context
     ) -> UploadUpdateResponse:
-        return UploadUpdateResponse(receipt=await self._intake.upload(received(context)))
+        return UploadUpdateResponse(
+            receipt=await self._intake.upload(received(context, self._tools.config.idle_seconds))
+        )
 
     async def GetUpdateStatus(  # noqa: N802
         self, request: GetUpdateStatusRequest, context: Context

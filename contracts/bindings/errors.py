@@ -107,6 +107,18 @@ class TransactionTimeout(BindingsError):
         self.timeout_seconds = timeout_seconds
 
 
+class MalformedTask(BindingsError):
+    """A task's log holds text that is no text: whoever made it did not use these bindings.
+
+    Attributes:
+        task_id: the task.
+    """
+
+    def __init__(self, task_id: int) -> None:
+        super().__init__(f"task {task_id}: its rule name is not UTF-8")
+        self.task_id = task_id
+
+
 class UntrustedVerifier(BindingsError):
     """The code at a verifier's address is not the pinned verifier's.
 

@@ -14,6 +14,7 @@ from web3.types import EventData, LogReceipt, TxReceipt
 from contracts.bindings import artifacts
 from contracts.bindings.chain import Chain
 from contracts.bindings.eip712 import Domain
+from contracts.bindings.errors import MalformedTask
 from contracts.bindings.records import (
     MarketEvent,
     Point,
@@ -107,7 +108,11 @@ class Market:
         return int(self.chain.read(self._fn.taskCount()))
 
     def task(self, task_id: int) -> TaskView:
-        """One task: terms and state."""
+        """One task: terms and state.
+
+        Raises:
+            MalformedTask: its rule name is no text.
+        """
         raw = self.chain.read(self._fn.taskOf(task_id))
         created = self._created(task_id, raw[5])
         return _task_view(task_id, raw, created)
@@ -174,7 +179,10 @@ class Market:
 
     def _created(self, task_id: int, block: int) -> MarketEvent:
         topics = [self._topic("TaskCreated"), _word(task_id)]
-        return self._decode(self._get_logs(topics, block, block))[0]
+        try:
+            return self._decode(self._get_logs(topics, block, block))[0]
+        except UnicodeDecodeError as error:
+            raise MalformedTask(task_id) from error
 
     def _own(self, receipt: TxReceipt, name: str) -> MarketEvent:
         """The market's event in a receipt, which may hold a token's logs as well, made to look alike."""

@@ -367,23 +367,43 @@ async def test_message_over_the_transports_limit_is_refused(client: AggregatorCl
         await send_parts(client, header_part(update), chunk_part(0, bytes(wire.MAX_MESSAGE_BYTES)))
 
 
-async def test_more_uploads_than_the_limit_are_refused(running: Running, stage: Stage, update: Update) -> None:
-    client, begun = running[1], asyncio.Event()
+async def test_more_uploads_than_the_limit_are_refused(stage: Stage, client: AggregatorClient, update: Update) -> None:
+    """Two places: one trainer cannot have both, and a third trainer has to wait."""
 
-    async def slow() -> AsyncIterator[UploadUpdateRequest]:
-        yield header_part(update)
-        begun.set()
+    async def slow(of: Update) -> AsyncIterator[UploadUpdateRequest]:
+        yield header_part(of)
         await asyncio.sleep(60)
 
-    held = [asyncio.ensure_future(client._updates.UploadUpdate(slow())) for _ in range(2)]
-    await begun.wait()
-    await asyncio.sleep(0.2)
-    with pytest.raises(refusals.TooManyUploads):
+    def hold(of: Update) -> "asyncio.Future[object]":
+        return asyncio.ensure_future(client._updates.UploadUpdate(slow(of)))
+
+    others = [stage.update(update.header.task_id, 0, stage.trainers[i], stage.draw(i + 1)) for i in (1, 2)]
+    held = [hold(update)]
+    await asyncio.sleep(0.3)
+    with pytest.raises(refusals.TooManyUploads, match="under way"):
         await once(client, update)
+    held.append(hold(others[0]))
+    await asyncio.sleep(0.3)
+    with pytest.raises(refusals.TooManyUploads, match="2 are"):
+        await once(client, others[1])
     for call in held:
         call.cancel()
     await asyncio.gather(*held, return_exceptions=True)
+    for welcome in (update, *others):
+        await taken(client, welcome)
+
+
+async def test_strangers_take_no_place(stage: Stage, client: AggregatorClient, update: Update) -> None:
+    async def slow() -> AsyncIterator[UploadUpdateRequest]:
+        await asyncio.sleep(60)
+        yield header_part(update)
+
+    held = [asyncio.ensure_future(client._updates.UploadUpdate(slow())) for _ in range(5)]
+    await asyncio.sleep(0.2)
     await taken(client, update)
+    for call in held:
+        call.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
 
 
 # ------------------------------------------------------------- when things fail

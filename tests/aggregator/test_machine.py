@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from merit.v1.proofs_pb2 import ProofLayer
 from merit.v1.tasks_pb2 import TaskStatus
 
+from aggregator.policy import check_policy
 from aggregator.records import Step
 from aggregator.service import SERVICES, Aggregator
 from circuits.bn254 import G1Point
@@ -18,10 +20,11 @@ from circuits.commitment import check_opening
 from circuits.model import fold
 from circuits.proof import Proof
 from clients.service import AggregatorClient
-from contracts.bindings import RoundState, TaskState
+from contracts.bindings import RoundState, Settlement, TaskState
 from contracts.bindings.devchain import LocalChain, advance_time
 from process.errors import ConfigurationError
 from protocol import refusals
+from protocol.terms import UnacceptableTerms
 from store.objects import decode_model, encode_model
 from tests.stage import BOND_WEI, REWARD_WEI, STATEMENT, TRAINERS, ReferenceProver, Stage
 
@@ -245,6 +248,48 @@ async def test_proof_that_differs_from_the_reference_is_never_settled(layer: str
 
 
 @pytest.mark.slow
+async def test_updates_on_chain_must_be_the_sealed_ones(stage: Stage) -> None:
+    """Whoever else holds the operator's key has committed the same updates to other slots."""
+    async with stage.running() as (aggregator, client):
+        commit = aggregator.tools.market.commit_round
+        aggregator.tools.market.commit_round = lambda *args: commit(*args[:-1], args[-1][::-1])  # type: ignore[method-assign]
+        task_id = await stage.open_task(client)
+        await stage.send(client, task_id, 0)
+        assert (await finished(client, task_id))[-1] == (0, Step.SEALED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("field", ["accept", "scores"])
+async def test_outcome_on_chain_must_be_the_proven_one(field: str, stage: Stage) -> None:
+    """The stage's verifier accepts everything, so a dishonest settlement goes through: it is noticed."""
+    async with stage.running() as (aggregator, client):
+        settle = aggregator.tools.market.settle_round
+
+        def dishonest(account: Any, task_id: int, round: int, settlement: Settlement) -> Any:
+            edited = {
+                "accept": (*settlement.accept[:3], False, *settlement.accept[4:]),
+                "scores": (*settlement.scores[:3], 0, *settlement.scores[4:]),
+            }
+            changes = edited if field == "accept" else {"scores": edited["scores"]}
+            return settle(account, task_id, round, replace(settlement, **changes))
+
+        aggregator.tools.market.settle_round = dishonest  # type: ignore[method-assign]
+        task_id = await stage.open_task(client)
+        await stage.send(client, task_id, 0)
+        assert (await finished(client, task_id))[-1] == (0, Step.RULE_PROVEN)
+
+
+async def test_a_model_that_is_not_the_chains_is_not_published(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aggregator.machine.fold", lambda model, columns, slots: model)
+    async with stage.running() as (_, client):
+        task_id = await stage.open_task(client)
+        await stage.send(client, task_id, 0)
+        assert (await finished(client, task_id))[-1] == (0, Step.SETTLED)
+        with pytest.raises(refusals.UnknownModel):
+            await client.model_info(task_id, 1)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "value"),
     [("rule_vka", b"\1" * 32), ("quorum", 4), ("rule_name", "mean+projection"), ("k", 14), ("linear_vka", b"\1" * 32)],
@@ -259,6 +304,38 @@ async def test_dishonest_terms_are_refused_and_said(field: str, value: object, s
         assert field in described.refusal
     async with stage.running(max_logrows=13) as (_, client):
         assert (await client.task(task_id)).status == TaskStatus.TASK_STATUS_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("limit", "field"),
+    [
+        ({"min_settle_window_seconds": 3601}, "settle_window_seconds"),
+        ({"min_commit_window_seconds": 3601}, "commit_window_seconds"),
+        ({"min_reward_per_round_wei": REWARD_WEI + 1}, "reward_per_round_wei"),
+        ({"max_bond_wei": BOND_WEI - 1}, "bond_wei"),
+        ({"max_logrows": 12}, "k"),
+    ],
+)
+def test_operators_limits(limit: dict[str, int], field: str, stage: Stage) -> None:
+    check_policy(stage.task_config(), stage.config())
+    with pytest.raises(UnacceptableTerms) as caught:
+        check_policy(stage.task_config(), stage.config(**limit))
+    assert caught.value.field == field
+
+
+def test_bonds_in_tokens_are_refused(stage: Stage) -> None:
+    with pytest.raises(UnacceptableTerms) as caught:
+        check_policy(stage.task_config(token=stage.outsider.address), stage.config())
+    assert caught.value.field == "token"
+
+
+async def test_a_task_that_its_owner_took_back_is_over(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        task_id = await stage.create_task(joined=0)
+        assert (await client.task(task_id)).status == TaskStatus.TASK_STATUS_FUNDED
+        await asyncio.to_thread(stage.market.close, stage.owner, task_id)
+        assert await finished(client, task_id) == []
+        assert (await client.task(task_id)).status == TaskStatus.TASK_STATUS_CLOSED
 
 
 async def test_other_aggregators_tasks_are_not_served(stage: Stage) -> None:

@@ -93,7 +93,7 @@ def test_signatures_hold_for_one_domain() -> None:
 
 
 def test_only_what_the_contract_takes() -> None:
-    """The same signature in the other forms that libraries recover: the chain refuses these, and a whole round with them."""
+    """The forms that libraries recover, too: the chain refuses these, and a whole round with them."""
     signature = sign_update(SIGNER, DOMAIN, UPDATE)
     r, s, v = signature[:32], int.from_bytes(signature[32:64], "big"), signature[64]
     order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141

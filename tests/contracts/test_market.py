@@ -9,6 +9,7 @@ from contracts.bindings import (
     NATIVE,
     Chain,
     ChainRefused,
+    MalformedTask,
     Market,
     NotAContract,
     RoundState,
@@ -24,6 +25,7 @@ from contracts.bindings import (
 from contracts.bindings.deploy import create
 from contracts.bindings.devchain import advance_time
 from contracts.bindings.errors import BindingsError
+from contracts.bindings.market import _config_tuple
 from tests.contracts.conftest import (
     BOND_WEI,
     COMMIT_WINDOW_SECONDS,
@@ -138,6 +140,18 @@ def test_unknown_tasks_are_named(world: World) -> None:
     with pytest.raises(TransactionReverted) as caught:
         world.market.task(10**6)
     reverted(caught, "UnknownTask", taskId=10**6)
+
+
+def test_a_rule_name_that_is_no_text(world: World) -> None:
+    """Whoever reads all tasks must be able to step over it."""
+    mark = "UNTEXT"
+    fn = world.market._fn.createTask(_config_tuple(replace(world.config(), rule_name=mark)), b"\x01", mark)
+    data = fn._encode_transaction_data().replace(mark.encode().hex(), "ff" * len(mark))
+    request = {"to": world.market.address, "value": world.config().total_reward_wei, "gas": 2_000_000, "data": data}
+    world.chain.wait(world.chain._submit(world.owner, request))
+    with pytest.raises(MalformedTask) as caught:
+        world.market.task(world.market.task_count())
+    assert caught.value.task_id == world.market.task_count()
 
 
 def test_cancel_before_the_bond(world: World) -> None:
