@@ -7,7 +7,7 @@ BIN := .venv/bin
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_LINK_MODE ?= hardlink
 VERIFIER := contracts/build/Halo2VerifierReusable.sol
-SOLIDITY := $(shell find contracts/src contracts/test contracts/script -name '*.sol' 2>/dev/null)
+SOLIDITY := $(shell find contracts/src -name '*.sol')
 
 .PHONY: setup demo check test contracts-test fuzz lock clean
 
@@ -36,7 +36,7 @@ $(VERIFIER): .venv/.installed
 	$(BIN)/python -m circuits --verifier $@
 
 contracts/out/.built: contracts/node_modules/.installed $(VERIFIER) $(SOLIDITY) contracts/foundry.toml contracts/verifier.lock.json
-	cd contracts && node tools/compile-verifier.mjs && tools/forge build --quiet
+	cd contracts && node tools/compile-verifier.mjs && tools/forge build --quiet --skip test
 	touch $@
 
 demo: setup
@@ -55,7 +55,7 @@ contracts-test: setup
 	cd contracts && tools/forge test
 
 fuzz: setup
-	cd contracts && FOUNDRY_PROFILE=fuzz tools/forge test
+	cd contracts && FOUNDRY_PROFILE=fuzz tools/forge test --fuzz-seed $$(od -An -N8 -tx8 /dev/urandom | sed 's/ */0x/')
 
 test: check contracts-test
 	$(BIN)/pytest -m slow

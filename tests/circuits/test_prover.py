@@ -200,10 +200,18 @@ class TestWorker:
 
     def test_a_killed_worker_is_an_error_and_the_next_call_works(self, prover: Prover) -> None:
         with Prover(srs_directory=prover.srs_directory, keys_directory=prover.keys_directory) as other:
-            other.keys(RULE)
-            other._worker._process.kill()  # type: ignore[union-attr]
-            other._worker._process.join()  # type: ignore[union-attr]
-            assert other.keys(RULE).digest == prover.keys(RULE).digest
+            outputs = other.witness(RULE, rule_inputs())
+            worker = other._worker._process
+            assert worker is not None
+            worker.kill()
+            worker.join()
+            assert other.witness(RULE, rule_inputs()) == outputs
+
+    def test_known_keys_need_no_worker(self, prover: Prover) -> None:
+        keys = prover.keys(RULE)
+        with Prover(srs_directory=prover.srs_directory, keys_directory=prover.keys_directory) as other:
+            assert other.keys(RULE) == keys
+            assert other._worker._process is None
 
     def test_a_crash_during_a_call_is_typed(self, prover: Prover) -> None:
         import os
