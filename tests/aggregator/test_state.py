@@ -1,0 +1,188 @@
+"""The durable state: one transaction a call, first come first served, and a round never goes back."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from aggregator.records import Layer, Model, Report, Step, Update
+from aggregator.state import State
+from circuits.bn254 import G1Point
+from protocol.refusals import LateUpdate, PointAlreadyUsed, Refusal, RoundFull, RoundNotCollecting, SecondUpdate
+
+IDENTITY = {"chain": "1", "market": "0xm", "aggregator": "0xa"}
+TRAINERS = [Account.from_key(bytes([i]) * 32).address for i in range(1, 20)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.sqlite"
+
+
+@pytest.fixture
+def state(path: Path) -> Iterator[State]:
+    opened = State(path, IDENTITY)
+    opened.open_round(report(Step.COLLECTING), 1000)
+    yield opened
+    opened.close()
+
+
+def report(step: Step, round: int = 0, **changes: object) -> Report:
+    return replace(
+        Report(task_id=1, round=round, step=step, finished_at_seconds=5, seconds=0.5),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def update(index: int, **changes: object) -> Update:
+    return replace(
+        Update(
+            task_id=1,
+            round=0,
+            trainer=TRAINERS[index],
+            point=G1Point(10 + index, 2),
+            cid=b"cid%d" % index,
+            signature=b"s" * 65,
+            received_at_seconds=7,
+        ),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def test_admitted_updates_survive_a_restart_in_order(state: State, path: Path) -> None:
+    sent = [update(i) for i in (3, 1, 2)]
+    for one in sent:
+        assert state.admit(one, slots=3) == one
+    again = State(path, IDENTITY)
+    assert again.updates(1, 0) == sent
+    assert again.update(1, 0, TRAINERS[1]) == sent[1]
+    again.close()
+
+
+def test_a_full_round_takes_no_more(state: State) -> None:
+    for index in range(3):
+        state.admit(update(index), slots=3)
+    with pytest.raises(RoundFull):
+        state.admit(update(3), slots=3)
+    assert state.admit(update(0, received_at_seconds=99), slots=3) == update(0)
+
+
+def test_each_trainer_and_each_point_once(state: State) -> None:
+    state.admit(update(0), slots=3)
+    for other in (update(0, cid=b"other"), update(0, point=G1Point(99, 2))):
+        with pytest.raises(SecondUpdate):
+            state.admit(other, slots=3)
+    # The contract counts a point and its negation as the same, by its x.
+    with pytest.raises(PointAlreadyUsed):
+        state.admit(update(1, point=G1Point(10, 77)), slots=3)
+    state.open_round(report(Step.COLLECTING, 1), 2000)
+    with pytest.raises(PointAlreadyUsed):
+        state.admit(update(1, round=1, point=G1Point(10, 2)), slots=3)
+
+
+def test_rounds_open_and_close(state: State) -> None:
+    with pytest.raises(RoundNotCollecting):
+        state.admit(update(0, round=1), slots=3)
+    state.admit(update(0), slots=3)
+    state.seal(report(Step.SEALED))
+    with pytest.raises(LateUpdate):
+        state.admit(update(1), slots=3)
+    assert state.admit(update(0), slots=3).slot == 0
+
+
+def test_a_round_never_goes_back(state: State) -> None:
+    state.admit(update(0), slots=3)
+    state.seal(report(Step.SEALED))
+    state.finish(report(Step.COMMITTED))
+    for again in (Step.COLLECTING, Step.SEALED, Step.COMMITTED):
+        state.finish(report(again))
+    state.seal(report(Step.SEALED))
+    state.open_round(report(Step.COLLECTING), 5)
+    found = state.round(1, 0)
+    assert found is not None
+    assert (found.step, found.commit_deadline_seconds) == (Step.COMMITTED, 1000)
+    assert [r.step for r in state.reports(1)] == [Step.COLLECTING, Step.SEALED, Step.COMMITTED]
+
+
+@pytest.mark.parametrize("last", [Step.PUBLISHED, Step.EXPIRED])
+def test_nothing_follows_a_rounds_end(state: State, last: Step) -> None:
+    state.finish(report(last))
+    state.finish(report(Step.EXPIRED))
+    state.finish(report(Step.PUBLISHED))
+    assert [r.step for r in state.reports(1)] == [Step.COLLECTING, last]
+
+
+def test_outcomes_are_by_slot(state: State) -> None:
+    for index in (2, 0, 1):
+        state.admit(update(index), slots=4)
+    state.seal(report(Step.SEALED))
+    state.judge(report(Step.RULE_PROVEN), accept=[1, 0, 1, 0], score=[10, 0, 1 << 46, 0])
+    paid_wei = [1 << 100, 0, 3]
+    state.settle(report(Step.SETTLED), paid_wei)
+    found = state.updates(1, 0)
+    assert [u.trainer for u in found] == [TRAINERS[2], TRAINERS[0], TRAINERS[1]]
+    assert [u.slot for u in found] == [0, 1, 2]
+    assert [(u.accepted, u.score, u.paid_wei) for u in found] == [
+        (True, 10, 1 << 100),
+        (False, 0, 0),
+        (True, 1 << 46, 3),
+    ]
+
+
+def test_cursors_grow_over_all_tasks(state: State) -> None:
+    state.open_round(report(Step.COLLECTING, task_id=2), 5)
+    state.finish(report(Step.SEALED))
+    first, second = state.reports(1)
+    [other] = state.reports(2)
+    assert first.cursor < other.cursor < second.cursor
+    assert state.reports(1, after_cursor=first.cursor) == [second]
+    assert state.reports(1, limit=1) == [first]
+
+
+def test_models_and_proofs_are_replaced_not_repeated(state: State) -> None:
+    model = Model(task_id=1, version=0, cid=b"c", size_bytes=3, point=G1Point(1, 2))
+    state.put_model(model)
+    state.put_model(model)
+    assert state.model(1, 0) == model
+    assert state.model(1, 1) is None
+    state.put_proof(1, 0, Layer.RULE, b"a")
+    state.put_proof(1, 0, Layer.RULE, b"a")
+    assert state.proof(1, 0, Layer.RULE) == b"a"
+    assert state.proof(1, 0, Layer.LINEAR) is None
+
+
+def test_threads_do_not_overfill_a_round(state: State) -> None:
+    def admit(index: int) -> Update | Refusal:
+        try:
+            return state.admit(update(index), slots=5)
+        except Refusal as refusal:
+            return refusal
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(admit, range(12)))
+    assert sum(isinstance(result, Update) for result in results) == 5
+    assert sum(isinstance(result, RoundFull) for result in results) == 7
+    assert len(state.updates(1, 0)) == 5
+
+
+def test_threads_do_not_admit_a_point_twice(state: State) -> None:
+    def admit(index: int) -> bool:
+        try:
+            state.admit(update(index, point=G1Point(5, 5)), slots=12)
+        except PointAlreadyUsed:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(admit, range(12))) == 1
+
+
+def test_numbers_on_the_wire_and_in_the_database_agree() -> None:
+    from merit.v1.proofs_pb2 import ProofLayer
+    from merit.v1.rounds_pb2 import RoundStep
+
+    assert {f"ROUND_STEP_{step.name}": step.value for step in Step} == dict(list(RoundStep.items())[1:])
+    assert {f"PROOF_LAYER_{layer.name}": layer.value for layer in Layer} == dict(list(ProofLayer.items())[1:])
