@@ -6,16 +6,22 @@ import {Bn254} from "../src/libraries/Bn254.sol";
 import {Commitments} from "../src/libraries/Commitments.sol";
 import {Point} from "../src/types/Point.sol";
 import {Round} from "../src/types/Round.sol";
-import {Task, TaskId} from "../src/types/Task.sol";
+import {TaskConfig, TaskId} from "../src/types/Task.sol";
 import {MarketFixture} from "./utils/MarketFixture.sol";
 
 contract CommitmentsTest is MarketFixture {
-    using Commitments for Task;
+    TaskConfig private _config;
 
-    Task private _task;
+    function requireFresh(uint32 round, Point[] calldata points) external view {
+        Commitments.requireFresh(_config, Round.wrap(round), points);
+    }
 
-    function useOnce(Point calldata point) external {
-        _task.useOnce(point);
+    function requireDistinct(address[] calldata trainers) external pure {
+        Commitments.requireDistinct(trainers);
+    }
+
+    function hashOf(address[] calldata trainers, Point[] calldata points) external pure returns (bytes32) {
+        return Commitments.updatesHash(trainers, points);
     }
 
     function requireUpdates(bytes32 hash, address[] calldata trainers, Point[] calldata points)
@@ -60,18 +66,89 @@ contract CommitmentsTest is MarketFixture {
         );
     }
 
-    function testFuzz_pointsAreUsedOnce(uint128 scalar) public {
-        vm.assume(scalar != 0);
-        Point memory point = pointOf(scalar);
-        this.useOnce(point);
-        _alreadyUsed(point);
+    /// @dev In every round but its own, whatever its sign.
+    function testFuzz_aPointFitsOneRound(uint128 scalar, uint16 rounds) public {
+        vm.assume(scalar != 0 && rounds != 0);
+        _config.rounds = rounds;
+        Point[] memory points = new Point[](1);
+        points[0] = pointOf(scalar);
+        uint256 own = points[0].x % rounds;
+        this.requireFresh(uint32(own), points);
+        if (rounds == 1) return;
+        uint32 other = uint32((own + 1 + uint256(scalar) % (rounds - 1)) % rounds);
+        for (uint256 sign = 0; sign < 2; ++sign) {
+            vm.expectRevert(
+                abi.encodeWithSelector(IMarket.PointOfAnotherRound.selector, points[0].x, other, own)
+            );
+            this.requireFresh(other, points);
+            points[0].y = Bn254.BASE_FIELD - points[0].y;
+        }
+    }
+
+    function testFuzz_pointsAreUsedOnceInARound(uint256 count, uint256 first, uint256 second) public {
+        _config.rounds = 1;
+        count = bound(count, 2, 32);
+        Point[] memory points = new Point[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            points[i] = pointOf(100 + i);
+        }
+        this.requireFresh(0, points);
+        first = bound(first, 0, count - 1);
+        second = bound(second, 0, count - 1);
+        if (first == second) return;
         // Its negation is known to whoever has seen it.
-        _alreadyUsed(Point(point.x, Bn254.BASE_FIELD - point.y));
+        points[second] = Point(points[first].x, Bn254.BASE_FIELD - points[first].y);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IMarket.PointAlreadyUsed.selector,
+                points[first].x,
+                points[first > second ? first : second].y
+            )
+        );
+        this.requireFresh(0, points);
+    }
+
+    function test_publicColumnsAreUsed() public {
+        _config.rounds = 1;
+        _config.genesis = pointOf(5);
+        _config.emptySlot = pointOf(6);
+        Point[] memory points = new Point[](2);
+        points[0] = pointOf(7);
+        for (uint256 scalar = 5; scalar < 7; ++scalar) {
+            points[1] = pointOf(scalar);
+            vm.expectRevert(
+                abi.encodeWithSelector(IMarket.PointAlreadyUsed.selector, points[1].x, points[1].y)
+            );
+            this.requireFresh(0, points);
+        }
     }
 
     function test_refusesPointsOffTheCurve() public {
+        _config.rounds = 1;
+        Point[] memory points = new Point[](1);
+        points[0] = Point(1, 3);
         vm.expectRevert(abi.encodeWithSelector(IMarket.InvalidPoint.selector, 1, 3));
-        this.useOnce(Point(1, 3));
+        this.requireFresh(0, points);
+    }
+
+    function testFuzz_trainersComeOnce(uint256 count, uint256 first, uint256 second) public {
+        count = bound(count, 2, 32);
+        address[] memory trainers = new address[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            trainers[i] = trainer(i);
+        }
+        this.requireDistinct(trainers);
+        first = bound(first, 0, count - 1);
+        second = bound(second, 0, count - 1);
+        if (first == second) return;
+        trainers[second] = trainers[first];
+        vm.expectRevert(abi.encodeWithSelector(IMarket.DuplicateTrainer.selector, trainers[first]));
+        this.requireDistinct(trainers);
+    }
+
+    function test_updatesNeedAPointEach() public {
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongLength.selector, bytes32("points"), 3, 2));
+        this.hashOf(new address[](2), new Point[](3));
     }
 
     function test_updatesAreBoundInOrder() public {
@@ -79,7 +156,7 @@ contract CommitmentsTest is MarketFixture {
         (trainers[0], trainers[1]) = (address(1), address(2));
         Point[] memory points = new Point[](2);
         (points[0], points[1]) = (pointOf(3), pointOf(4));
-        bytes32 hash = Commitments.updatesHash(trainers, points);
+        bytes32 hash = updatesHash(trainers, points);
         this.requireUpdates(hash, trainers, points);
 
         (points[0], points[1]) = (points[1], points[0]);
@@ -89,13 +166,8 @@ contract CommitmentsTest is MarketFixture {
         _mismatch(hash, new address[](0), new Point[](0));
     }
 
-    function _alreadyUsed(Point memory point) private {
-        vm.expectRevert(abi.encodeWithSelector(IMarket.PointAlreadyUsed.selector, point.x, point.y));
-        this.useOnce(point);
-    }
-
     function _mismatch(bytes32 hash, address[] memory trainers, Point[] memory points) private {
-        bytes32 given = Commitments.updatesHash(trainers, points);
+        bytes32 given = updatesHash(trainers, points);
         vm.expectRevert(abi.encodeWithSelector(IMarket.UpdatesMismatch.selector, hash, given));
         this.requireUpdates(hash, trainers, points);
     }

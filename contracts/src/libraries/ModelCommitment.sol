@@ -7,14 +7,14 @@ import {Point} from "../types/Point.sol";
 /// @title How the commitment to the model follows the accepted updates
 library ModelCommitment {
     /// @notice K = lcm(1..slots), so that K / n is whole for every number n of accepted updates.
-    /// @dev lcm(1..32) = 144403552893600 fits 64 bits.
-    function scale(uint256 slots) internal pure returns (uint64) {
+    /// @dev lcm(1..32) = 144403552893600 fits 48 bits.
+    function scale(uint256 slots) internal pure returns (uint48) {
         uint256 lcm = 1;
         for (uint256 i = 2; i <= slots; ++i) {
             lcm = lcm / _gcd(lcm, i) * i;
         }
         // forge-lint: disable-next-line(unsafe-typecast)
-        return uint64(lcm);
+        return uint48(lcm);
     }
 
     /// @notice M + (K / n) * (sum of the n accepted points); M itself if nobody was accepted.
@@ -23,13 +23,7 @@ library ModelCommitment {
         view
         returns (Point memory)
     {
-        Point memory sum; // (0, 0) is infinity
-        uint256 accepted;
-        for (uint256 i = 0; i < points.length; ++i) {
-            if ((acceptBits >> i) & 1 == 0) continue;
-            sum = Bn254.add(sum, points[i]);
-            ++accepted;
-        }
+        (Point memory sum, uint256 accepted) = Bn254.sum(points, acceptBits);
         if (accepted == 0) return model;
         return Bn254.add(model, Bn254.mul(sum, modelScale / accepted));
     }

@@ -4,9 +4,9 @@ pragma solidity 0.8.30;
 import {IMarket} from "../../src/interfaces/IMarket.sol";
 import {Market} from "../../src/Market.sol";
 import {Point} from "../../src/types/Point.sol";
-import {Round, RoundState, Settlement, Submission} from "../../src/types/Round.sol";
+import {Round, RoundState, Settlement} from "../../src/types/Round.sol";
 import {TaskConfig, TaskId, TaskState, TaskView} from "../../src/types/Task.sol";
-import {MarketFixture} from "../utils/MarketFixture.sol";
+import {MarketFixture, Submission} from "../utils/MarketFixture.sol";
 import {PlainToken} from "../utils/Tokens.sol";
 
 /// @notice Plays every role at random. A step that does not fit the state of the task that it drew does nothing.
@@ -91,7 +91,7 @@ contract MarketHandler is MarketFixture {
         for (uint256 i = 0; i < TRAINERS; ++i) {
             if ((seed >> (128 + i)) & 1 == 0 || market.hasJoined(taskId, trainer(i))) continue;
             vm.prank(trainer(i));
-            market.joinTask(taskId);
+            market.joinTask(taskId, noProof());
         }
         _count("join");
     }
@@ -107,7 +107,7 @@ contract MarketHandler is MarketFixture {
             if (!market.hasJoined(taskId, trainer(i)) || (seed >> (128 + i)) % 4 == 0) continue;
             Submission memory one = list[count++];
             one.trainer = trainer(i);
-            one.point = pointOf(_nextScalar++);
+            one.point = pointOf(_nextScalar = scalarFor(Round.unwrap(task.currentRound), task.config.rounds, _nextScalar + 1));
             one.cid = "cid";
             one.signature = signed(taskId, Round.unwrap(task.currentRound), i, one.point, one.cid);
             _committedTrainers[taskId].push(one.trainer);
@@ -119,7 +119,7 @@ contract MarketHandler is MarketFixture {
             mstore(list, count)
         }
         vm.prank(task.config.aggregator);
-        market.commitRound(taskId, task.currentRound, list);
+        commitList(taskId, task.currentRound, list);
         _count("commit");
     }
 
@@ -177,7 +177,7 @@ contract MarketHandler is MarketFixture {
         bytes[5] memory calls = [
             abi.encodeCall(IMarket.closeTask, (taskId)),
             abi.encodeCall(IMarket.postBond, (taskId)),
-            abi.encodeCall(IMarket.commitRound, (taskId, round, new Submission[](3))),
+            abi.encodeCall(IMarket.commitRound, (taskId, round, emptyUpdates(3))),
             abi.encodeCall(IMarket.publishModel, (taskId, round, "cid")),
             abi.encodeCall(
                 IMarket.settleRound, (taskId, Round.wrap(Round.unwrap(round) + 1), _settlement(taskId, seed))

@@ -61,3 +61,28 @@ contract WritingVerifier {
         return (true, keccak256(abi.encodePacked(vka)), new int256[](0));
     }
 }
+
+/// @notice Accepts two keys at next to no cost, for measuring what the market itself costs.
+contract FreeVerifier {
+    bytes32 private immutable _linear;
+    bytes32 private immutable _rule;
+
+    constructor(bytes32 linear, bytes32 rule) {
+        (_linear, _rule) = (linear, rule);
+    }
+
+    fallback() external {
+        // The linear layer's request is the one that holds the points, and so the longer one.
+        bytes32 digest;
+        assembly {
+            // The key comes last: three words for the rule, two for the linear layer.
+            digest := calldataload(sub(calldatasize(), 0x60))
+        }
+        digest = uint256(digest) == 2 ? _linear : _rule;
+        assembly ("memory-safe") {
+            mstore(0x00, 1)
+            mstore(0x20, digest)
+            return(0x00, 0x40)
+        }
+    }
+}

@@ -6,6 +6,7 @@ interface Vm {
     function addr(uint256 privateKey) external pure returns (address);
     function assume(bool condition) external pure;
     function chainId(uint256 newChainId) external;
+    function cool(address account) external;
     function deal(address account, uint256 balanceWei) external;
     function expectEmit() external;
     function expectEmit(address emitter) external;
