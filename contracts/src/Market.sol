@@ -15,7 +15,7 @@ import {ProofGate} from "./libraries/ProofGate.sol";
 import {TaskTerms} from "./libraries/TaskTerms.sol";
 import {Point} from "./types/Point.sol";
 import {Round, RoundState, RoundView, Settlement, Updates} from "./types/Round.sol";
-import {Task, TaskConfig, TaskId, TaskState, TaskView} from "./types/Task.sol";
+import {PaceState, Task, TaskConfig, TaskId, TaskState, TaskView} from "./types/Task.sol";
 
 /// @title The market: state machine and books, with the logic in libraries
 /// @dev Every state-changing call follows the same order: checks, effects, event, and tokens last.
@@ -48,7 +48,6 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
 
         task.state = TaskState.Funded;
         task.createdAtBlock = uint40(block.number);
-        task.modelScale = ModelCommitment.scale(config.slots);
         task.escrowWei = rewardWei;
         task.owner = msg.sender;
         task.model = config.genesis;
@@ -114,18 +113,16 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         _requireCurrent(task, round, RoundState.Collecting);
         uint256 deadline = _deadline(task);
         if (block.timestamp > deadline) revert CommitWindowClosed(deadline);
-        uint256 count = _requireCount(task, updates);
+        _requireCount(task, updates);
         Commitments.requireDistinct(updates.trainers);
         Commitments.requireFresh(task.config, round, updates.points);
+        bytes memory cids = Commitments.packed(updates.cids);
         _requireSigned(task, taskId, round, updates);
 
         task.roundState = RoundState.Committed;
-        // Safe: at most 32 slots.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        task.trainerCount = uint8(count);
         task.phaseStartedAt = uint40(block.timestamp);
         task.updates = Commitments.updatesHash(updates.trainers, updates.points);
-        emit RoundCommitted(taskId, round, updates.trainers, updates.points, updates.cids, _deadline(task));
+        emit RoundCommitted(taskId, round, updates.trainers, updates.points, cids, _deadline(task));
     }
 
     /// @inheritdoc IMarket
@@ -137,9 +134,11 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         Commitments.requireUpdates(task.updates, settlement.trainers, settlement.points);
         ProofGate.requireProven(task.config, settlement);
 
-        (bool targetMet, uint80 norm) = _keepPace(task, settlement);
+        (bool targetMet, uint80 norm, uint8 halvings) = _keepPace(task, settlement);
         Point memory model =
-            ModelCommitment.move(task.model, settlement.points, settlement.acceptBits, task.modelScale);
+            ModelCommitment.move(
+            task.model, settlement.points, settlement.acceptBits, ModelCommitment.scale(task.config.slots)
+        );
         task.model = model;
         uint256[] memory paidWei =
             Ledger.byScore(task.config.rewardPerRoundWei, settlement.scores, settlement.trainers.length);
@@ -153,7 +152,7 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
             paidWei,
             model,
             norm,
-            task.learningRate()
+            halvings
         );
 
         uint32 next = Round.unwrap(round) + 1;
@@ -235,7 +234,6 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         if (result.state == RoundState.Collecting) result.commitDeadline = _deadline(task);
         if (result.state == RoundState.Committed) {
             result.settleDeadline = _deadline(task);
-            result.trainerCount = task.trainerCount;
             result.updates = task.updates;
         }
     }
@@ -285,8 +283,8 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         if (!MerkleProof.verifyCalldata(proof, root, leaf)) revert NotAllowed(msg.sender);
     }
 
-    function _requireCount(Task storage task, Updates calldata updates) private view returns (uint256 count) {
-        count = updates.trainers.length;
+    function _requireCount(Task storage task, Updates calldata updates) private view {
+        uint256 count = updates.trainers.length;
         if (count < task.config.quorum) revert TooFewTrainers(count, task.config.quorum);
         if (count > task.config.slots) revert TooManyTrainers(count, task.config.slots);
         _requireLength("points", updates.points.length, count);
@@ -300,29 +298,33 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
 
     function _requireSigned(Task storage task, TaskId taskId, Round round, Updates calldata updates) private view {
         bytes32 domain = _domainSeparatorV4();
-        uint256 count = updates.trainers.length;
-        for (uint256 i = 0; i < count; ++i) {
-            address trainer = updates.trainers[i];
+        address[] calldata trainers = updates.trainers;
+        Point[] calldata points = updates.points;
+        bytes[] calldata cids = updates.cids;
+        bytes[] calldata signatures = updates.signatures;
+        for (uint256 i = 0; i < trainers.length; ++i) {
+            address trainer = trainers[i];
             if (!task.accounts[trainer].joined) revert NotJoined(trainer);
-            bytes calldata cid = updates.cids[i];
-            TaskTerms.requireCid(cid);
-            bytes32 message = Commitments.structHash(taskId, round, updates.points[i], keccak256(cid));
+            bytes32 message = Commitments.structHash(taskId, round, points[i], keccak256(cids[i]));
             bytes32 digest = MessageHashUtils.toTypedDataHash(domain, message);
-            Commitments.requireSigned(trainer, digest, updates.signatures[i]);
+            Commitments.requireSigned(trainer, digest, signatures[i]);
         }
     }
 
     /// @dev Where nothing follows from the round's norm, it is not computed, and 0.
     function _keepPace(Task storage task, Settlement calldata settlement)
         private
-        returns (bool targetMet, uint80 norm)
+        returns (bool targetMet, uint80 norm, uint8 halvings)
     {
         (uint256 target, uint256 patience) = (task.config.targetNorm, task.config.patience);
-        if (target == 0 && patience == 0) return (false, 0);
+        if (target == 0 && patience == 0) return (false, 0, 0);
         uint8 count;
         (norm, count) = Pace.norm(settlement.gram, task.config.slots, settlement.acceptBits);
         targetMet = Pace.isMet(target, norm, count);
-        if (patience != 0) task.pace = Pace.next(task.pace, patience, norm, count);
+        if (patience == 0) return (targetMet, norm, 0);
+        PaceState memory pace = Pace.next(task.pace, patience, norm, count);
+        task.pace = pace;
+        halvings = pace.halvings;
     }
 
     function _openRound(TaskId taskId, Task storage task, Round round) private {
@@ -388,7 +390,7 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
             result.deadline = _deadline(task);
         }
         result.createdAtBlock = task.createdAtBlock;
-        result.modelScale = task.modelScale;
+        result.modelScale = ModelCommitment.scale(task.config.slots);
         result.escrowWei = task.escrowWei;
         result.creditsWei = task.creditsWei;
         result.bondWei = task.bondWei;

@@ -36,19 +36,20 @@ interface IMarket {
     /// @notice A round began to collect; it must be committed by `commitDeadline` (Unix seconds).
     event RoundOpened(TaskId indexed taskId, Round indexed round, uint256 commitDeadline);
 
-    /// @notice A round's updates were fixed, in slot order; it must be settled by `settleDeadline` (Unix seconds).
+    /// @notice A round's updates were fixed, in slot order. `cids` has one CID after another, each after one byte with
+    /// its length. The round must be settled by `settleDeadline` (Unix seconds).
     event RoundCommitted(
         TaskId indexed taskId,
         Round indexed round,
         address[] trainers,
         Point[] points,
-        bytes[] cids,
+        bytes cids,
         uint256 settleDeadline
     );
 
     /// @notice A round's proofs were accepted. `scores` has one entry a slot, `paidWei` one a trainer; `model` is
     /// the new commitment, `norm` is |A|^2 of the sum A of the accepted updates (0 where the task has neither target
-    /// nor patience), `learningRate` is the next round's, in units of 2^-32.
+    /// nor patience); the learning rate that follows is the first one, halved `halvings` times.
     event RoundSettled(
         TaskId indexed taskId,
         Round indexed round,
@@ -57,7 +58,7 @@ interface IMarket {
         uint256[] paidWei,
         Point model,
         uint256 norm,
-        uint256 learningRate
+        uint256 halvings
     );
 
     /// @notice The aggregator said where the model after `round` can be fetched.

@@ -7,6 +7,7 @@ import {Bn254} from "./Bn254.sol";
 import {IMarket} from "../interfaces/IMarket.sol";
 import {Point} from "../types/Point.sol";
 import {Round} from "../types/Round.sol";
+import {TaskTerms} from "./TaskTerms.sol";
 import {TaskConfig, TaskId} from "../types/Task.sol";
 
 /// @title Updates: what is signed, what is stored, what may not come twice
@@ -37,8 +38,8 @@ library Commitments {
         );
     }
 
-    /// @notice The one word that a round keeps of its updates: keccak256 of all trainers' words, then all points'.
-    /// @dev As many trainers as points, so that the boundary between them is in the length.
+    /// @notice The one word that a round keeps of its updates: keccak256 of all trainers' words, their number, and
+    /// all points' words.
     function updatesHash(address[] calldata trainers, Point[] calldata points)
         internal
         pure
@@ -50,9 +51,34 @@ library Commitments {
         // which stays free. A trainer's word with dirty upper bits hashes to something else than a clean one.
         assembly ("memory-safe") {
             let buffer := mload(0x40)
-            calldatacopy(buffer, trainers.offset, shl(5, count))
-            calldatacopy(add(buffer, shl(5, count)), points.offset, shl(6, count))
-            hash := keccak256(buffer, mul(count, 0x60))
+            let trainersBytes := shl(5, count)
+            calldatacopy(buffer, trainers.offset, trainersBytes)
+            mstore(add(buffer, trainersBytes), count)
+            calldatacopy(add(add(buffer, trainersBytes), 0x20), points.offset, shl(6, count))
+            hash := keccak256(buffer, add(mul(count, 0x60), 0x20))
+        }
+    }
+
+    /// @notice What `RoundCommitted` has for CIDs: one after another, each after one byte with its length.
+    /// @dev Reverts with InvalidCid unless each has 1..128 bytes.
+    function packed(bytes[] calldata cids) internal pure returns (bytes memory all) {
+        all = new bytes(cids.length * (1 + TaskTerms.MAX_CID_BYTES));
+        uint256 end;
+        // Safe: each entry takes at most what was allocated for it; then the length is cut to what was written.
+        assembly ("memory-safe") {
+            end := add(all, 0x20)
+        }
+        for (uint256 i = 0; i < cids.length; ++i) {
+            bytes calldata cid = cids[i];
+            TaskTerms.requireCid(cid);
+            assembly ("memory-safe") {
+                mstore8(end, cid.length)
+                calldatacopy(add(end, 1), cid.offset, cid.length)
+                end := add(add(end, 1), cid.length)
+            }
+        }
+        assembly ("memory-safe") {
+            mstore(all, sub(sub(end, all), 0x20))
         }
     }
 
@@ -74,28 +100,27 @@ library Commitments {
     function requireFresh(TaskConfig storage config, Round round, Point[] calldata points) internal view {
         (uint256 rounds, uint256 genesisX, uint256 emptySlotX) =
             (config.rounds, config.genesis.x, config.emptySlot.x);
+        uint256 repeated = _repeated(_offset(points), 0x40, points.length);
         for (uint256 i = 0; i < points.length; ++i) {
             Point calldata point = points[i];
             uint256 x = point.x;
             Bn254.requireValid(point);
             uint256 belongsTo = roundOfPoint(x, rounds);
             if (belongsTo != Round.unwrap(round)) revert IMarket.PointOfAnotherRound(x, round, belongsTo);
-            bool used = x == genesisX || x == emptySlotX;
-            for (uint256 j = 0; j < i; ++j) {
-                if (points[j].x == x) used = true;
-            }
-            if (used) revert IMarket.PointAlreadyUsed(x, point.y);
+            if (x == genesisX || x == emptySlotX || i == repeated) revert IMarket.PointAlreadyUsed(x, point.y);
         }
     }
 
     /// @notice Reverts with DuplicateTrainer if an address occurs twice.
+    /// @dev Words are compared: whoever reads an address with dirty upper bits from calldata reverts.
     function requireDistinct(address[] calldata trainers) internal pure {
-        for (uint256 i = 1; i < trainers.length; ++i) {
-            address trainer = trainers[i];
-            for (uint256 j = 0; j < i; ++j) {
-                if (trainers[j] == trainer) revert IMarket.DuplicateTrainer(trainer);
-            }
+        uint256 at;
+        // Safe: reads an offset.
+        assembly ("memory-safe") {
+            at := trainers.offset
         }
+        uint256 repeated = _repeated(at, 0x20, trainers.length);
+        if (repeated != trainers.length) revert IMarket.DuplicateTrainer(trainers[repeated]);
     }
 
     /// @notice Reverts with InvalidSignature unless the trainer signed the digest.
@@ -106,6 +131,31 @@ library Commitments {
         if (fault == ECDSA.RecoverError.NoError && signer == trainer) return;
         if (!SignatureChecker.isValidERC1271SignatureNowCalldata(trainer, digest, signature)) {
             revert IMarket.InvalidSignature(trainer);
+        }
+    }
+
+    function _offset(Point[] calldata points) private pure returns (uint256 at) {
+        // Safe: reads an offset.
+        assembly ("memory-safe") {
+            at := points.offset
+        }
+    }
+
+    /// @dev Index of the first word that an earlier one equals, or `count`; word i is at `at + i * stride`.
+    function _repeated(uint256 at, uint256 stride, uint256 count) private pure returns (uint256 repeated) {
+        // Safe: reads calldata only. All pairs, since the slots' order is the aggregator's to choose; 496 at most.
+        assembly ("memory-safe") {
+            repeated := count
+            let end := add(at, mul(stride, count))
+            for { let i := add(at, stride) } lt(i, end) { i := add(i, stride) } {
+                let word := calldataload(i)
+                let same := 0
+                for { let j := at } lt(j, i) { j := add(j, stride) } { same := or(same, eq(calldataload(j), word)) }
+                if same {
+                    repeated := div(sub(i, at), stride)
+                    break
+                }
+            }
         }
     }
 }

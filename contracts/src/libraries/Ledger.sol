@@ -16,12 +16,16 @@ library Ledger {
     {
         shares = new uint256[](count);
         uint256 sum;
-        for (uint256 i = 0; i < count; ++i) {
-            sum += scores[i];
-        }
-        if (sum == 0) return shares;
-        for (uint256 i = 0; i < count; ++i) {
-            shares[i] = uint256(rewardWei) * scores[i] / sum;
+        // Safe: see above; indices are below the lengths, and checked.
+        unchecked {
+            for (uint256 i = 0; i < count; ++i) {
+                shares[i] = scores[i];
+                sum += shares[i];
+            }
+            if (sum == 0) return shares;
+            for (uint256 i = 0; i < count; ++i) {
+                shares[i] = uint256(rewardWei) * shares[i] / sum;
+            }
         }
     }
 

@@ -21,20 +21,20 @@ library Pace {
         returns (uint80 sum, uint8 count)
     {
         int256 total;
-        uint256 next;
-        // Safe: see above for the sum; `next` counts the triangle's entries, whose number the gate has checked, and
+        uint256 entry;
+        // Safe: see above for the sum; `entry` counts the triangle's entries, whose number the gate has checked, and
         // calldata is read with its bounds checked.
         unchecked {
             for (uint256 i = 0; i < slots; ++i) {
                 if ((acceptBits >> i) & 1 == 0) {
-                    next += slots - i;
+                    entry += slots - i;
                     continue;
                 }
                 ++count;
-                total += gram[next++];
+                total += gram[entry++];
                 for (uint256 j = i + 1; j < slots; ++j) {
-                    if ((acceptBits >> j) & 1 == 1) total += 2 * int256(gram[next]);
-                    ++next;
+                    if ((acceptBits >> j) & 1 == 1) total += 2 * int256(gram[entry]);
+                    ++entry;
                 }
             }
         }

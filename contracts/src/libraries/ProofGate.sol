@@ -14,7 +14,7 @@ import {TaskConfig} from "../types/Task.sol";
 library ProofGate {
     /// @dev Bytes of a commitment at the head of a linear proof: x and y, big-endian.
     uint256 private constant POINT_BYTES = 64;
-    int64 private constant GRAM_LIMIT = 2 ** 62;
+    uint256 private constant GRAM_LIMIT = 0x4000000000000000; // 2^62
 
     /// @notice Reverts, naming the reason, unless both proofs hold for exactly this settlement of this task.
     /// @dev The caller has checked trainers and points against the round's record.
@@ -25,10 +25,10 @@ library ProofGate {
 
         address verifier = config.verifier;
         uint256[] memory linear = linearInstances(settlement.gram, slots * config.dim);
+        uint256[] memory rule = ruleInstances(settlement, slots, config.ruleParams, linear);
         _requireAccepted(
             Layer.Linear, verifier, config.linearVka, settlement.linearProof, linear, settlement.linearVka
         );
-        uint256[] memory rule = ruleInstances(settlement, slots, config.ruleParams, linear);
         _requireAccepted(Layer.Rule, verifier, config.ruleVka, settlement.ruleProof, rule, settlement.ruleVka);
     }
 
@@ -44,6 +44,7 @@ library ProofGate {
     }
 
     /// @notice Public instances of the rule layer: Gram triangle, active, parameters, accept, scores.
+    /// Reverts with ScoreWithoutAccept where a slot that is not accepted has a score.
     /// @param linear The linear layer's instances: they begin with the same triangle, which is taken from there.
     function ruleInstances(
         Settlement calldata settlement,
@@ -60,6 +61,8 @@ library ProofGate {
         uint256 trainerCount = settlement.points.length;
         uint256 active = triangle;
         uint256 accept = triangle + slots + params.length;
+        uint256 acceptBits = settlement.acceptBits;
+        uint64[] calldata scores = settlement.scores;
         // Safe: indices stay below the length that was allocated from the same numbers.
         unchecked {
             for (uint256 i = 0; i < params.length; ++i) {
@@ -67,8 +70,11 @@ library ProofGate {
             }
             for (uint256 i = 0; i < slots; ++i) {
                 if (i < trainerCount) instances[active + i] = 1;
-                instances[accept + i] = (settlement.acceptBits >> i) & 1;
-                instances[accept + slots + i] = settlement.scores[i];
+                uint256 accepted = (acceptBits >> i) & 1;
+                uint64 score = scores[i];
+                if (score != 0 && accepted == 0) revert IMarket.ScoreWithoutAccept(i, score);
+                instances[accept + i] = accepted;
+                instances[accept + slots + i] = score;
             }
         }
     }
@@ -84,10 +90,6 @@ library ProofGate {
         uint256 acceptBits = settlement.acceptBits;
         uint256 trainerCount = settlement.points.length;
         if (acceptBits >> trainerCount != 0) revert IMarket.AcceptedEmptySlot(acceptBits, trainerCount);
-        for (uint256 i = 0; i < slots; ++i) {
-            uint64 score = settlement.scores[i];
-            if (score != 0 && (acceptBits >> i) & 1 == 0) revert IMarket.ScoreWithoutAccept(i, score);
-        }
     }
 
     /// @dev The verifier hashes the commitments at the proof's head, but compares them with nothing: this does.
@@ -124,17 +126,31 @@ library ProofGate {
         if (provenX != x || provenY != y) revert IMarket.ProvenPointMismatch(slot);
     }
 
+    /// @dev As field elements. `instances` has room.
     function _putGram(uint256[] memory instances, int64[] calldata gram) private pure {
-        for (uint256 i = 0; i < gram.length; ++i) {
-            int64 value = gram[i];
-            if (value <= -GRAM_LIMIT || value >= GRAM_LIMIT) revert IMarket.GramOutOfRange(i, value);
-            // Safe: the magnitude is below 2^62, and taken after the sign is known.
-            unchecked {
-                // forge-lint: disable-next-line(unsafe-typecast)
-                uint256 magnitude = uint64(value < 0 ? -value : value);
-                instances[i] = value < 0 ? Bn254.SCALAR_FIELD - magnitude : magnitude;
+        uint256 count = gram.length;
+        uint256 field = Bn254.SCALAR_FIELD;
+        uint256 outside = count;
+        // Safe: reads `count` words of calldata, and writes as many words of `instances`. A word that is a proper
+        // int64 of a magnitude below the limit passes, and no other.
+        assembly ("memory-safe") {
+            let at := gram.offset
+            let to := add(instances, 0x20)
+            let lowest := sub(1, GRAM_LIMIT)
+            let width := sub(shl(1, GRAM_LIMIT), 1)
+            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
+                let value := calldataload(at)
+                if iszero(lt(sub(value, lowest), width)) {
+                    outside := i
+                    break
+                }
+                // A negative value counts from the field's end.
+                mstore(to, add(value, mul(field, slt(value, 0))))
+                at := add(at, 0x20)
+                to := add(to, 0x20)
             }
         }
+        if (outside != count) revert IMarket.GramOutOfRange(outside, gram[outside]);
     }
 
     function _requireAccepted(

@@ -33,13 +33,11 @@ enum Layer {
 
 /// @notice A round as views return it; deadlines are Unix seconds, 0 where they do not apply. Who took part, and
 /// what came of it, is in the round's logs.
-/// @param trainerCount Of the current round, once it is committed.
 /// @param updates Hash of the current round's trainers and points, once it is committed (Commitments.updatesHash).
 struct RoundView {
     RoundState state;
     uint256 commitDeadline;
     uint256 settleDeadline;
-    uint256 trainerCount;
     bytes32 updates;
 }
 

@@ -97,13 +97,11 @@ struct PaceState {
 
 /// @notice A task in storage.
 /// @param roundState Of the current round.
-/// @param trainerCount Of the current round, once it is committed.
 /// @param phaseStartedAt When the current round was opened or, once it is committed, committed (Unix seconds).
 /// @param creditsWei Sum of all accounts' credits.
 /// @param escrowWei Reward not yet credited to anyone.
 /// @param bondWei The aggregator's bond while it is posted.
 /// @param createdAtBlock Where the task's logs begin.
-/// @param modelScale K = lcm(1..slots): the model is an integer vector in units of 2^-q / K.
 /// @param updates Hash of the last committed round's trainers and points; before the first, anything but 0.
 /// @param model Commitment to the current model.
 /// @param stakesWei Sum of the stakes of those who joined and have not got it back.
@@ -111,14 +109,12 @@ struct Task {
     TaskState state;
     RoundState roundState;
     Round currentRound;
-    uint8 trainerCount;
     uint40 phaseStartedAt;
     uint128 creditsWei;
     uint128 escrowWei;
     uint128 bondWei;
     address owner;
     uint40 createdAtBlock;
-    uint48 modelScale;
     bytes32 updates;
     Point model;
     PaceState pace;
@@ -129,6 +125,7 @@ struct Task {
 
 /// @notice A task as views return it.
 /// @param roundState State of the current round; `None` unless the task is `Open`.
+/// @param modelScale K = lcm(1..slots): the model is an integer vector in units of 2^-q / K.
 /// @param deadline Latest time of the current round's next step (Unix seconds); 0 unless the task is `Open`.
 /// @param learningRate Of the current round, in units of 2^-32.
 struct TaskView {

@@ -94,7 +94,7 @@ abstract contract MarketFixture is Test {
     }
 
     function updatesHash(address[] memory trainers, Point[] memory points) internal pure returns (bytes32) {
-        bytes memory flat = abi.encodePacked(trainers);
+        bytes memory flat = abi.encodePacked(trainers, trainers.length);
         for (uint256 i = 0; i < points.length; ++i) {
             flat = abi.encodePacked(flat, points[i].x, points[i].y);
         }
