@@ -52,6 +52,7 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         task.owner = msg.sender;
         task.model = config.genesis;
         task.config = config;
+        task.publicHalves = Commitments.publicHalvesOf(config);
         // So that the first commit does not pay for a fresh word.
         task.updates = bytes32(type(uint256).max);
         emit TaskCreated(taskId, msg.sender, config.aggregator, config, genesisCid, ruleName);
@@ -114,8 +115,9 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         uint256 deadline = _deadline(task);
         if (block.timestamp > deadline) revert CommitWindowClosed(deadline);
         _requireCount(task, updates);
-        Commitments.requireDistinct(updates.trainers);
-        Commitments.requireFresh(task.config, round, updates.points);
+        Commitments.requireFresh(
+            task.config.rounds, task.publicHalves, round, updates.trainers, updates.points
+        );
         bytes memory cids = Commitments.packed(updates.cids);
         _requireSigned(task, taskId, round, updates);
 
@@ -305,7 +307,7 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         for (uint256 i = 0; i < trainers.length; ++i) {
             address trainer = trainers[i];
             if (!task.accounts[trainer].joined) revert NotJoined(trainer);
-            bytes32 message = Commitments.structHash(taskId, round, points[i], keccak256(cids[i]));
+            bytes32 message = Commitments.structHash(taskId, round, points[i], Commitments.digestOf(cids[i]));
             bytes32 digest = MessageHashUtils.toTypedDataHash(domain, message);
             Commitments.requireSigned(trainer, digest, signatures[i]);
         }

@@ -12,12 +12,29 @@ import {MarketFixture} from "./utils/MarketFixture.sol";
 contract CommitmentsTest is MarketFixture {
     TaskConfig private _config;
 
-    function requireFresh(uint32 round, Point[] calldata points) external view {
-        Commitments.requireFresh(_config, Round.wrap(round), points);
+    function requireFresh(uint32 round, address[] calldata trainers, Point[] calldata points) external view {
+        uint256 halves = this.publicHalves(_config);
+        Commitments.requireFresh(_config.rounds, halves, Round.wrap(round), trainers, points);
     }
 
-    function requireDistinct(address[] calldata trainers) external pure {
-        Commitments.requireDistinct(trainers);
+    function publicHalves(TaskConfig calldata config) external pure returns (uint256) {
+        return Commitments.publicHalvesOf(config);
+    }
+
+    function packed(bytes[] calldata cids) external pure returns (bytes memory) {
+        return Commitments.packed(cids);
+    }
+
+    /// @dev As many trainers as points, all different.
+    function _fresh(uint32 round, Point[] memory points) private view {
+        this.requireFresh(round, _trainers(points.length), points);
+    }
+
+    function _trainers(uint256 count) private pure returns (address[] memory trainers) {
+        trainers = new address[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            trainers[i] = address(uint160(1000 + i));
+        }
     }
 
     function hashOf(address[] calldata trainers, Point[] calldata points) external pure returns (bytes32) {
@@ -73,14 +90,14 @@ contract CommitmentsTest is MarketFixture {
         Point[] memory points = new Point[](1);
         points[0] = pointOf(scalar);
         uint256 own = points[0].x % rounds;
-        this.requireFresh(uint32(own), points);
+        _fresh(uint32(own), points);
         if (rounds == 1) return;
         uint32 other = uint32((own + 1 + uint256(scalar) % (rounds - 1)) % rounds);
         for (uint256 sign = 0; sign < 2; ++sign) {
             vm.expectRevert(
                 abi.encodeWithSelector(IMarket.PointOfAnotherRound.selector, points[0].x, other, own)
             );
-            this.requireFresh(other, points);
+            _fresh(other, points);
             points[0].y = Bn254.BASE_FIELD - points[0].y;
         }
     }
@@ -92,7 +109,7 @@ contract CommitmentsTest is MarketFixture {
         for (uint256 i = 0; i < count; ++i) {
             points[i] = pointOf(100 + i);
         }
-        this.requireFresh(0, points);
+        _fresh(0, points);
         first = bound(first, 0, count - 1);
         second = bound(second, 0, count - 1);
         if (first == second) return;
@@ -105,7 +122,7 @@ contract CommitmentsTest is MarketFixture {
                 points[first > second ? first : second].y
             )
         );
-        this.requireFresh(0, points);
+        _fresh(0, points);
     }
 
     function test_publicColumnsAreUsed() public {
@@ -119,7 +136,7 @@ contract CommitmentsTest is MarketFixture {
             vm.expectRevert(
                 abi.encodeWithSelector(IMarket.PointAlreadyUsed.selector, points[1].x, points[1].y)
             );
-            this.requireFresh(0, points);
+            _fresh(0, points);
         }
     }
 
@@ -128,22 +145,38 @@ contract CommitmentsTest is MarketFixture {
         Point[] memory points = new Point[](1);
         points[0] = Point(1, 3);
         vm.expectRevert(abi.encodeWithSelector(IMarket.InvalidPoint.selector, 1, 3));
-        this.requireFresh(0, points);
+        _fresh(0, points);
     }
 
     function testFuzz_trainersComeOnce(uint256 count, uint256 first, uint256 second) public {
+        _config.rounds = 1;
         count = bound(count, 2, 32);
-        address[] memory trainers = new address[](count);
+        Point[] memory points = new Point[](count);
         for (uint256 i = 0; i < count; ++i) {
-            trainers[i] = trainer(i);
+            points[i] = pointOf(100 + i);
         }
-        this.requireDistinct(trainers);
+        address[] memory trainers = _trainers(count);
         first = bound(first, 0, count - 1);
         second = bound(second, 0, count - 1);
         if (first == second) return;
         trainers[second] = trainers[first];
         vm.expectRevert(abi.encodeWithSelector(IMarket.DuplicateTrainer.selector, trainers[first]));
-        this.requireDistinct(trainers);
+        this.requireFresh(0, trainers, points);
+    }
+
+    function testFuzz_cidsArePackedWithTheirLengths(bytes[] memory cids) public {
+        bytes memory expected;
+        for (uint256 i = 0; i < cids.length; ++i) {
+            if (cids[i].length == 0 || cids[i].length > 128) {
+                vm.expectRevert(
+                    abi.encodeWithSelector(IMarket.InvalidCid.selector, cids[i].length, 128)
+                );
+                this.packed(cids);
+                return;
+            }
+            expected = abi.encodePacked(expected, uint8(cids[i].length), cids[i]);
+        }
+        assertEq(keccak256(this.packed(cids)), keccak256(expected), "packed");
     }
 
     function test_updatesNeedAPointEach() public {

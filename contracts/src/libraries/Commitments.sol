@@ -17,7 +17,7 @@ import {TaskConfig, TaskId} from "../types/Task.sol";
 ///   same x. An honest trainer draws one salt again until its point falls on its round: R tries on average, an
 ///   addition of points each. Salts that are uniform but for that hide as before: they have 2,048 bits at least,
 ///   and a point has 254.
-/// - Within a round all x are compared with one another, and with the two public columns, which are nobody's work.
+/// - Within a round all x are compared with one another, and with the two public columns (by half an x), which are nobody's work.
 /// - A task has each round once, so that is all. And since no memory of other people's points decides, nobody can
 ///   use up, or front-run, what an honest trainer needs; it knows before it signs that its point will do.
 library Commitments {
@@ -29,13 +29,29 @@ library Commitments {
     function structHash(TaskId taskId, Round round, Point calldata point, bytes32 cidDigest)
         internal
         pure
-        returns (bytes32)
+        returns (bytes32 hash)
     {
-        return keccak256(
-            abi.encode(
-                UPDATE_TYPEHASH, TaskId.unwrap(taskId), Round.unwrap(round), point.x, point.y, cidDigest
-            )
-        );
+        bytes32 typeHash = UPDATE_TYPEHASH;
+        // Safe: abi.encode of the six words, in free memory, which stays free.
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            mstore(add(words, 0x20), taskId)
+            mstore(add(words, 0x40), round)
+            calldatacopy(add(words, 0x60), point, 0x40)
+            mstore(add(words, 0xa0), cidDigest)
+            hash := keccak256(words, 0xc0)
+        }
+    }
+
+    /// @notice keccak256 of bytes in calldata.
+    function digestOf(bytes calldata data) internal pure returns (bytes32 digest) {
+        // Safe: copies to free memory, which stays free.
+        assembly ("memory-safe") {
+            let copy := mload(0x40)
+            calldatacopy(copy, data.offset, data.length)
+            digest := keccak256(copy, data.length)
+        }
     }
 
     /// @notice The one word that a round keeps of its updates: keccak256 of all trainers' words, their number, and
@@ -96,31 +112,31 @@ library Commitments {
         return pointX % rounds;
     }
 
-    /// @notice Reverts unless every point is valid, belongs to `round`, is nobody else's and no public column.
-    function requireFresh(TaskConfig storage config, Round round, Point[] calldata points) internal view {
-        (uint256 rounds, uint256 genesisX, uint256 emptySlotX) =
-            (config.rounds, config.genesis.x, config.emptySlot.x);
-        uint256 repeated = _repeated(_offset(points), 0x40, points.length);
+    /// @notice What a task keeps of its two public columns to know them again.
+    /// @dev Half an x is enough: an honest point meets it once in 2^127, and its trainer would draw again.
+    function publicHalvesOf(TaskConfig calldata config) internal pure returns (uint256) {
+        return (config.genesis.x << 128) | (config.emptySlot.x & type(uint128).max);
+    }
+
+    /// @notice Reverts unless every point is valid, belongs to `round`, is nobody else's and no public column, and
+    /// every trainer comes once.
+    function requireFresh(
+        uint256 rounds,
+        uint256 publicHalves,
+        Round round,
+        address[] calldata trainers,
+        Point[] calldata points
+    ) internal pure {
+        uint256 repeated = _repeated(trainers, points);
         for (uint256 i = 0; i < points.length; ++i) {
             Point calldata point = points[i];
             uint256 x = point.x;
             Bn254.requireValid(point);
             uint256 belongsTo = roundOfPoint(x, rounds);
             if (belongsTo != Round.unwrap(round)) revert IMarket.PointOfAnotherRound(x, round, belongsTo);
-            if (x == genesisX || x == emptySlotX || i == repeated) revert IMarket.PointAlreadyUsed(x, point.y);
+            if (_isPublic(x, publicHalves)) revert IMarket.PointAlreadyUsed(x, point.y);
+            if (i == repeated) _revertRepeated(trainers, points, i);
         }
-    }
-
-    /// @notice Reverts with DuplicateTrainer if an address occurs twice.
-    /// @dev Words are compared: whoever reads an address with dirty upper bits from calldata reverts.
-    function requireDistinct(address[] calldata trainers) internal pure {
-        uint256 at;
-        // Safe: reads an offset.
-        assembly ("memory-safe") {
-            at := trainers.offset
-        }
-        uint256 repeated = _repeated(at, 0x20, trainers.length);
-        if (repeated != trainers.length) revert IMarket.DuplicateTrainer(trainers[repeated]);
     }
 
     /// @notice Reverts with InvalidSignature unless the trainer signed the digest.
@@ -134,28 +150,46 @@ library Commitments {
         }
     }
 
-    function _offset(Point[] calldata points) private pure returns (uint256 at) {
-        // Safe: reads an offset.
-        assembly ("memory-safe") {
-            at := points.offset
-        }
+    function _isPublic(uint256 x, uint256 publicHalves) private pure returns (bool) {
+        uint256 half = x & type(uint128).max;
+        return half == publicHalves >> 128 || half == publicHalves & type(uint128).max;
     }
 
-    /// @dev Index of the first word that an earlier one equals, or `count`; word i is at `at + i * stride`.
-    function _repeated(uint256 at, uint256 stride, uint256 count) private pure returns (uint256 repeated) {
+    /// @dev The first index at which a trainer or an x equals an earlier one, or the number of points. As many trainers
+    /// as points. Trainers' words are compared as they are: reading one with dirty upper bits as an address reverts.
+    function _repeated(address[] calldata trainers, Point[] calldata points)
+        private
+        pure
+        returns (uint256 repeated)
+    {
+        repeated = points.length;
         // Safe: reads calldata only. All pairs, since the slots' order is the aggregator's to choose; 496 at most.
         assembly ("memory-safe") {
-            repeated := count
-            let end := add(at, mul(stride, count))
-            for { let i := add(at, stride) } lt(i, end) { i := add(i, stride) } {
-                let word := calldataload(i)
+            let end := shl(5, repeated)
+            for { let i := 0x20 } lt(i, end) { i := add(i, 0x20) } {
+                let trainer := calldataload(add(trainers.offset, i))
+                let x := calldataload(add(points.offset, shl(1, i)))
+                let trainerAt := trainers.offset
+                let last := add(trainerAt, i)
+                let xAt := points.offset
                 let same := 0
-                for { let j := at } lt(j, i) { j := add(j, stride) } { same := or(same, eq(calldataload(j), word)) }
+                for {} lt(trainerAt, last) {} {
+                    same := or(same, or(eq(calldataload(trainerAt), trainer), eq(calldataload(xAt), x)))
+                    trainerAt := add(trainerAt, 0x20)
+                    xAt := add(xAt, 0x40)
+                }
                 if same {
-                    repeated := div(sub(i, at), stride)
+                    repeated := shr(5, i)
                     break
                 }
             }
         }
+    }
+
+    function _revertRepeated(address[] calldata trainers, Point[] calldata points, uint256 at) private pure {
+        for (uint256 i = 0; i < at; ++i) {
+            if (trainers[i] == trainers[at]) revert IMarket.DuplicateTrainer(trainers[at]);
+        }
+        revert IMarket.PointAlreadyUsed(points[at].x, points[at].y);
     }
 }

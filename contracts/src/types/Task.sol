@@ -37,12 +37,12 @@ enum TaskState {
 /// @param payByRound Credits are claimable after each round; otherwise when the task is closed.
 /// @param patience Rounds without progress after which the learning rate is halved; 0 keeps it constant.
 /// @param token ERC-20 of reward, bond and stakes; 0 is the chain's native currency.
+/// @param learningRate Of the first round, in units of 2^-32; 0 if the task leaves it to its trainers.
+/// @param rewardPerRoundWei Split by score in each settled round, in the token's smallest unit.
 /// @param targetNorm The task is done when |A|^2 <= targetNorm * n^2, A the sum of a round's n > 0 accepted
 /// updates; 0 asks for nothing. In squared units of 2^-q.
-/// @param rewardPerRoundWei Split by score in each settled round, in the token's smallest unit.
 /// @param bondWei Posted by the aggregator, lost when a committed round expires; at least one round's reward.
 /// @param stakeWei Posted by each trainer when it joins, returned with the task's end; 0 asks for none.
-/// @param learningRate Of the first round, in units of 2^-32; 0 if the task leaves it to its trainers.
 /// @param allowRoot Merkle root of those who may join (OpenZeppelin's standard tree over one address a leaf); 0 is
 /// open to all.
 /// @param linearVka keccak256 of the linear layer's verifying-key words.
@@ -65,11 +65,11 @@ struct TaskConfig {
     bool payByRound;
     uint16 patience;
     address token;
-    uint96 targetNorm;
+    uint64 learningRate;
     uint128 rewardPerRoundWei;
+    uint96 targetNorm;
     uint128 bondWei;
     uint128 stakeWei;
-    uint64 learningRate;
     bytes32 allowRoot;
     bytes32 linearVka;
     bytes32 ruleVka;
@@ -103,6 +103,7 @@ struct PaceState {
 /// @param bondWei The aggregator's bond while it is posted.
 /// @param createdAtBlock Where the task's logs begin.
 /// @param updates Hash of the last committed round's trainers and points; before the first, anything but 0.
+/// @param publicHalves The low 128 bits of the x of genesis and empty slot, so that a commit reads one word.
 /// @param model Commitment to the current model.
 /// @param stakesWei Sum of the stakes of those who joined and have not got it back.
 struct Task {
@@ -116,6 +117,7 @@ struct Task {
     address owner;
     uint40 createdAtBlock;
     bytes32 updates;
+    uint256 publicHalves;
     Point model;
     PaceState pace;
     uint128 stakesWei;
