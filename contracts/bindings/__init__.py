@@ -22,6 +22,7 @@ from contracts.bindings.market import Market
 from contracts.bindings.records import (
     NATIVE,
     MarketEvent,
+    Pace,
     Point,
     RoundState,
     RoundView,
@@ -45,6 +46,7 @@ __all__ = [
     "Market",
     "MarketEvent",
     "NotAContract",
+    "Pace",
     "Point",
     "Receipt",
     "RoundState",

@@ -107,7 +107,7 @@ async def test_error_feedback_carries_what_quantisation_took(stage: Stage, clien
         # Equal but for the float noise of subtracting the model's parameters.
         assert np.abs(sent.values - expected.values).max() <= 1
         carried = expected.residual
-    assert np.abs(memory.residual(STATEMENT.dim) - carried).max() < 2 ** -STATEMENT.fmt.fraction_bits + 1e-9
+    assert np.abs(memory.residual(STATEMENT.dim) - carried).max() < 2**-STATEMENT.fmt.fraction_bits + 1e-9
 
 
 async def test_a_trainer_outlives_a_restart_of_the_aggregator(stage: Stage) -> None:
@@ -363,4 +363,3 @@ def test_memory_survives_and_is_whole(tmp_path: Path, stage: Stage) -> None:
     # Killed between the files: as if it had never been made.
     (tmp_path / "m" / "3.json").unlink()
     assert again.pending(3) is None
-

@@ -51,7 +51,12 @@ def test_plaintext_stays_on_loopback_unless_allowed(host: str) -> None:
 def test_broken_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
         load(AggregatorConfig, tmp_path / "missing.toml")
-    for name, text in {"a.toml": "= 1", "a.json": "{", "b.json": "[" * 100_000, "c.toml": "a = 1" + " " * (1 << 20)}.items():
+    for name, text in {
+        "a.toml": "= 1",
+        "a.json": "{",
+        "b.json": "[" * 100_000,
+        "c.toml": "a = 1" + " " * (1 << 20),
+    }.items():
         (tmp_path / name).write_text(text)
         with pytest.raises(ConfigurationError):
             load(AggregatorConfig, tmp_path / name)
