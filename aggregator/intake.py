@@ -240,11 +240,11 @@ def _check_shape(claim: _Claim, terms: Derived) -> None:
 
 def _check_point_is_new(claim: _Claim, task: ServedTask) -> None:
     """Against the task's public points, and other rounds'; `State.admit` checks against all updates."""
+    if claim.point.x in (task.config.genesis[0], task.config.empty_slot[0]):
+        raise point_already_used(claim.point)
     rounds = task.config.rounds
     if not fits_round(claim.point, round=claim.round, rounds=rounds):
         raise InvalidField.of("point", hex(claim.point.x), f"its x modulo {rounds} must be the round, {claim.round}")
-    if claim.point.x in (task.config.genesis[0], task.config.empty_slot[0]):
-        raise point_already_used(claim.point)
 
 
 def _check_content(claim: _Claim, terms: Derived, draft: Draft) -> None:

@@ -72,13 +72,13 @@ contract FreeVerifier {
     }
 
     fallback() external {
-        // The linear layer's request is the one that holds the points, and so the longer one.
-        bytes32 digest;
-        assembly {
-            // The key comes last: three words for the rule, two for the linear layer.
-            digest := calldataload(sub(calldatasize(), 0x60))
+        uint256 keyWords;
+        // Safe: reads calldata only. The key comes last: two words for the linear layer, three for the rule.
+        assembly ("memory-safe") {
+            keyWords := calldataload(sub(calldatasize(), 0x60))
         }
-        digest = uint256(digest) == 2 ? _linear : _rule;
+        bytes32 digest = keyWords == 2 ? _linear : _rule;
+        // Safe: the two scratch words.
         assembly ("memory-safe") {
             mstore(0x00, 1)
             mstore(0x20, digest)
