@@ -113,6 +113,8 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         _onlyAggregator(task);
         _requireCurrent(task, round, RoundState.Collecting);
         uint256 deadline = _deadline(task);
+        // Windows are minutes at least; a validator's clock is off by seconds.
+        // slither-disable-next-line timestamp
         if (block.timestamp > deadline) revert CommitWindowClosed(deadline);
         _requireCount(task, updates);
         Commitments.requireFresh(
@@ -132,6 +134,7 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         Task storage task = _inState(taskId, TaskState.Open);
         _requireCurrent(task, round, RoundState.Committed);
         uint256 deadline = _deadline(task);
+        // slither-disable-next-line timestamp
         if (block.timestamp > deadline) revert SettleWindowClosed(deadline);
         Commitments.requireUpdates(task.updates, settlement.trainers, settlement.points);
         ProofGate.requireProven(task.config, settlement);
@@ -180,6 +183,7 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         Task storage task = _inState(taskId, TaskState.Open);
         if (round != task.currentRound) revert WrongRound(task.currentRound, round);
         uint256 deadline = _deadline(task);
+        // slither-disable-next-line timestamp
         if (block.timestamp <= deadline) revert WindowStillOpen(deadline);
         uint256[] memory paidWei = new uint256[](0);
         if (task.roundState == RoundState.Committed) {

@@ -143,6 +143,8 @@ library Commitments {
     /// @dev Its key is tried first: that spares those who have no code the look for it. Nobody has a key to a
     /// contract's address; an account that delegates to code (EIP-7702) may sign either way.
     function requireSigned(address trainer, bytes32 digest, bytes calldata signature) internal view {
+        // The third value only explains the fault.
+        // slither-disable-next-line unused-return
         (address signer, ECDSA.RecoverError fault,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (fault == ECDSA.RecoverError.NoError && signer == trainer) return;
         if (!SignatureChecker.isValidERC1271SignatureNowCalldata(trainer, digest, signature)) {

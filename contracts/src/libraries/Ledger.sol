@@ -15,7 +15,7 @@ library Ledger {
         returns (uint256[] memory shares)
     {
         shares = new uint256[](count);
-        uint256 sum;
+        uint256 sum = 0;
         // Safe: see above; indices are below the lengths, and checked.
         unchecked {
             for (uint256 i = 0; i < count; ++i) {

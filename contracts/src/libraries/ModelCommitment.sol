@@ -31,6 +31,8 @@ library ModelCommitment {
     {
         (Point memory sum, uint256 accepted) = Bn254.sum(points, acceptBits);
         if (accepted == 0) return model;
+        // Exact: K is a multiple of every number of accepted updates.
+        // slither-disable-next-line divide-before-multiply
         return Bn254.add(model, Bn254.mul(sum, modelScale / accepted));
     }
 }

@@ -20,8 +20,8 @@ library Pace {
         pure
         returns (uint80 sum, uint8 count)
     {
-        int256 total;
-        uint256 entry;
+        int256 total = 0;
+        uint256 entry = 0;
         // Safe: see above for the sum; `entry` counts the triangle's entries, whose number the gate has checked, and
         // calldata is read with its bounds checked.
         unchecked {
