@@ -140,8 +140,7 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         ProofGate.requireProven(task.config, settlement);
 
         (bool targetMet, uint80 norm, uint8 halvings) = _keepPace(task, settlement);
-        Point memory model =
-            ModelCommitment.move(
+        Point memory model = ModelCommitment.move(
             task.model, settlement.points, settlement.acceptBits, ModelCommitment.scale(task.config.slots)
         );
         task.model = model;
@@ -150,14 +149,7 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         task.creditFromEscrow(settlement.trainers, paidWei);
         task.roundState = RoundState.Settled;
         emit RoundSettled(
-            taskId,
-            round,
-            settlement.acceptBits,
-            settlement.scores,
-            paidWei,
-            model,
-            norm,
-            halvings
+            taskId, round, settlement.acceptBits, settlement.scores, paidWei, model, norm, halvings
         );
 
         uint32 next = Round.unwrap(round) + 1;
@@ -302,7 +294,10 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         if (length != required) revert WrongLength(field, length, required);
     }
 
-    function _requireSigned(Task storage task, TaskId taskId, Round round, Updates calldata updates) private view {
+    function _requireSigned(Task storage task, TaskId taskId, Round round, Updates calldata updates)
+        private
+        view
+    {
         bytes32 domain = _domainSeparatorV4();
         address[] calldata trainers = updates.trainers;
         Point[] calldata points = updates.points;

@@ -117,9 +117,7 @@ contract CommitmentsTest is MarketFixture {
         points[second] = Point(points[first].x, Bn254.BASE_FIELD - points[first].y);
         vm.expectRevert(
             abi.encodeWithSelector(
-                IMarket.PointAlreadyUsed.selector,
-                points[first].x,
-                points[first > second ? first : second].y
+                IMarket.PointAlreadyUsed.selector, points[first].x, points[first > second ? first : second].y
             )
         );
         _fresh(0, points);
@@ -168,9 +166,7 @@ contract CommitmentsTest is MarketFixture {
         bytes memory expected;
         for (uint256 i = 0; i < cids.length; ++i) {
             if (cids[i].length == 0 || cids[i].length > 128) {
-                vm.expectRevert(
-                    abi.encodeWithSelector(IMarket.InvalidCid.selector, cids[i].length, 128)
-                );
+                vm.expectRevert(abi.encodeWithSelector(IMarket.InvalidCid.selector, cids[i].length, 128));
                 this.packed(cids);
                 return;
             }

@@ -136,9 +136,7 @@ contract MembershipTest is MarketFixture {
     function test_nobodyLeavesAnOpenTask() public {
         TaskId taskId = _staked();
         vm.expectRevert(
-            abi.encodeWithSelector(
-                IMarket.WrongTaskState.selector, taskId, TaskState.Funded, TaskState.Open
-            )
+            abi.encodeWithSelector(IMarket.WrongTaskState.selector, taskId, TaskState.Funded, TaskState.Open)
         );
         vm.prank(trainer(0));
         market.leaveTask(taskId);

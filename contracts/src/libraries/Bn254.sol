@@ -42,7 +42,11 @@ library Bn254 {
     }
 
     /// @notice The sum of those points whose bit is set, and how many they are; infinity if none is.
-    function sum(Point[] calldata points, uint256 bits) internal view returns (Point memory total, uint256 count) {
+    function sum(Point[] calldata points, uint256 bits)
+        internal
+        view
+        returns (Point memory total, uint256 count)
+    {
         uint256[4] memory input; // the running sum, which begins at infinity, and the next point
         bool ok = true;
         for (uint256 i = 0; i < points.length && ok; ++i) {

@@ -133,7 +133,9 @@ contract MarketHandler is MarketFixture {
             if (!market.hasJoined(taskId, trainer(i)) || (seed >> (128 + i)) % 4 == 0) continue;
             Submission memory one = list[count++];
             one.trainer = trainer(i);
-            one.point = pointOf(_nextScalar = scalarFor(Round.unwrap(task.currentRound), task.config.rounds, _nextScalar + 1));
+            one.point = pointOf(
+                _nextScalar = scalarFor(Round.unwrap(task.currentRound), task.config.rounds, _nextScalar + 1)
+            );
             one.cid = "cid";
             one.signature = signed(taskId, Round.unwrap(task.currentRound), i, one.point, one.cid);
             _committedTrainers[taskId].push(one.trainer);
@@ -267,7 +269,8 @@ contract MarketHandler is MarketFixture {
     function _trainersCredit(TaskId taskId) private view returns (uint256 sum) {
         for (uint256 i = 0; i < TRAINERS; ++i) {
             uint256 stakeWei = market.taskOf(taskId).config.stakeWei;
-            bool owed = market.taskOf(taskId).state == TaskState.Closed && market.hasJoined(taskId, trainer(i));
+            bool owed =
+                market.taskOf(taskId).state == TaskState.Closed && market.hasJoined(taskId, trainer(i));
             sum += credit(taskId, trainer(i)) - (owed ? stakeWei : 0);
         }
     }

@@ -120,9 +120,7 @@ contract MarketInvariantTest is Test {
                 TaskView memory task = _market.taskOf(TaskId.wrap(id));
                 bool owed = joined && task.state == TaskState.Closed;
                 (uint256 owedWei,) = _market.creditOf(TaskId.wrap(id), account);
-                assertEq(
-                    book.creditWei(id, account) + (owed ? task.config.stakeWei : 0), owedWei, "credit"
-                );
+                assertEq(book.creditWei(id, account) + (owed ? task.config.stakeWei : 0), owedWei, "credit");
                 assertTrue(joined == _market.hasJoined(TaskId.wrap(id), account), "membership");
             }
         }
