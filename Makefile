@@ -9,7 +9,7 @@ export UV_LINK_MODE ?= hardlink
 VERIFIER := contracts/build/Halo2VerifierReusable.sol
 SOLIDITY := $(shell find contracts/src -name '*.sol')
 
-.PHONY: setup demo check test contracts-test fuzz lock clean
+.PHONY: setup demo check test contracts-test contracts-gas contracts-gas-update contracts-coverage fuzz lock clean
 
 setup: .venv/.installed proto/gen/.generated contracts/out/.built
 
@@ -51,8 +51,19 @@ check: setup
 	cd proto && ../$(BIN)/buf lint
 	$(BIN)/pytest -m "not slow" -n 2
 
-contracts-test: setup
-	cd contracts && tools/forge test
+contracts-test: setup contracts-gas
+	cd contracts && tools/forge test --no-match-contract GasTest
+
+# Fails when a round's gas is not what contracts/snapshots says; `make contracts-gas-update` accepts the new numbers.
+contracts-gas: setup
+	cd contracts && FORGE_SNAPSHOT_CHECK=true tools/forge test --match-contract GasTest
+
+contracts-gas-update: setup
+	cd contracts && tools/forge test --match-contract GasTest
+
+# Line and branch coverage of the market and its libraries.
+contracts-coverage: setup
+	cd contracts && tools/forge coverage --ir-minimum --no-match-coverage test
 
 fuzz: setup
 	cd contracts && FOUNDRY_PROFILE=fuzz tools/forge test --fuzz-seed $$(od -An -N8 -tx8 /dev/urandom | sed 's/ */0x/')

@@ -20,7 +20,7 @@ from aggregator.served import Registry, ServedTask
 from aggregator.state import point_already_used, require_same
 from aggregator.tools import Tools, off_loop
 from circuits.bn254 import G1Point
-from circuits.commitment import check_opening
+from circuits.commitment import check_opening, fits_round
 from circuits.errors import CommitmentMismatch, FieldError
 from contracts.bindings import eip712
 from protocol import wire
@@ -239,9 +239,12 @@ def _check_shape(claim: _Claim, terms: Derived) -> None:
 
 
 def _check_point_is_new(claim: _Claim, task: ServedTask) -> None:
-    """Against the task's public points; `State.admit` checks against all updates."""
+    """Against the task's public points, and other rounds'; `State.admit` checks against all updates."""
     if claim.point.x in (task.config.genesis[0], task.config.empty_slot[0]):
         raise point_already_used(claim.point)
+    rounds = task.config.rounds
+    if not fits_round(claim.point, round=claim.round, rounds=rounds):
+        raise InvalidField.of("point", hex(claim.point.x), f"its x modulo {rounds} must be the round, {claim.round}")
 
 
 def _check_content(claim: _Claim, terms: Derived, draft: Draft) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from circuits.bn254 import G1Point, small_msm
+from circuits.bn254 import G1Point, small_msm, sum_points
 from circuits.errors import CommitmentMismatch, FieldError
 from circuits.fixedpoint import FixedPoint
 from circuits.srs import Srs
@@ -85,6 +85,34 @@ def commit(column: Column, srs: Srs) -> G1Point:
         raise FieldError("dim", column.dim, f"a domain of 2^{srs.k} rows holds at most {n - SALT_ROWS - TAIL_ROWS}")
     points = srs.lagrange([*range(len(rows)), *range(n - TAIL_ROWS, n)])
     return small_msm(points, rows + [column.tail] * TAIL_ROWS)
+
+
+def draw_for_round(
+    values: NDArray[np.int64], fmt: FixedPoint, srs: Srs, *, round: int, rounds: int
+) -> tuple[Column, G1Point]:
+    """A freshly salted column of these values, and its commitment, which fits `round` of a task of `rounds` rounds.
+
+    A point belongs to the round that its x leaves modulo the number of rounds, so that none can come twice in a task.
+    One salt, drawn at random, is drawn again until the point fits: `rounds` tries on average, an addition each.
+
+    Raises:
+        FieldError: the column does not fit the domain, or there is no such round.
+    """
+    if not 0 <= round < rounds:
+        raise FieldError("round", round, f"it must lie in [0, {rounds})")
+    salts = draw_salts(fmt)
+    point = commit(Column(values=values, salts=salts), srs)
+    while not fits_round(point, round=round, rounds=rounds):
+        row = secrets.randbelow(SALT_ROWS)
+        change = secrets.randbelow(1 << fmt.bits) + fmt.lowest - int(salts[row])
+        salts[row] += change
+        point = sum_points([point, small_msm(srs.lagrange([len(values) + row]), [change])])
+    return Column(values=values, salts=salts), point
+
+
+def fits_round(point: G1Point, *, round: int, rounds: int) -> bool:
+    """Whether a point can be committed in a round of a task of `rounds` rounds."""
+    return point.x % rounds == round
 
 
 def check_opening(column: Column, point: G1Point, srs: Srs) -> None:

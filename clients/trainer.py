@@ -18,7 +18,7 @@ from merit.v1.types_pb2 import Receipt
 from merit.v1.updates_pb2 import Dtype, UpdateHeader
 
 from circuits.bn254 import G1Point
-from circuits.commitment import Column, commit, draw_salts
+from circuits.commitment import draw_for_round
 from circuits.fixedpoint import dequantize, quantize
 from circuits.model import denominator
 from circuits.prover import Prover
@@ -176,8 +176,9 @@ class Trainer:
         start = dequantize(model.values, statement.fmt, denominator=denominator(statement.slots))
         change = await asyncio.to_thread(self._trained_change, start, round)
         quantized = quantize(change + await asyncio.to_thread(self._memory.residual, statement.dim), statement.fmt)
-        column = Column(values=quantized.values, salts=draw_salts(statement.fmt))
-        point = await asyncio.to_thread(commit, column, terms.srs)
+        column, point = await asyncio.to_thread(
+            draw_for_round, quantized.values, statement.fmt, terms.srs, round=round, rounds=view.config.rounds
+        )
         pending = Pending(round=round, point=point, data=encode_update(column, statement.fmt))
         await asyncio.to_thread(self._memory.remember, pending, quantized.residual)
         self._log.info(

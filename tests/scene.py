@@ -8,7 +8,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from circuits.bn254 import G1Point
-from circuits.commitment import Column, commit, draw_salts, empty_column
+from circuits.commitment import Column, commit, draw_for_round, empty_column
 from circuits.linear.gram import gram, upper_triangle
 from circuits.model import genesis
 from circuits.proof import Proof
@@ -99,11 +99,13 @@ class Scene:
         """The model before the first round: zeros."""
         return genesis(np.zeros(self.statement.dim), self.statement.fmt, self.statement.slots)
 
-    def draw_columns(self, seed: int) -> list[Column]:
-        """One random update a trainer."""
+    def draw_columns(self, seed: int, number: int, rounds: int) -> tuple[list[Column], list[G1Point]]:
+        """One random update a trainer, for round `number` of `rounds`, and the commitments."""
         rng, fmt = np.random.default_rng(seed), self.statement.fmt
         size = (len(self.trainers), self.statement.dim)
-        return [Column(values=row, salts=draw_salts(fmt)) for row in rng.integers(fmt.lowest, fmt.highest + 1, size)]
+        rows = rng.integers(fmt.lowest, fmt.highest + 1, size)
+        drawn = [draw_for_round(row, fmt, self.srs, round=number, rounds=rounds) for row in rows]
+        return [column for column, _ in drawn], [point for _, point in drawn]
 
     def submission(self, task_id: int, number: int, trainer: LocalAccount, point: G1Point) -> Submission:
         """A trainer's signed word for its point."""
@@ -151,8 +153,7 @@ class Scene:
 
     def committed_round(self, task_id: int, number: int, seed: int) -> Round:
         """A round of random updates, committed on chain and proven."""
-        columns = self.draw_columns(seed)
-        points = [commit(c, self.srs) for c in columns]
+        columns, points = self.draw_columns(seed, number, self.market.task(task_id).config.rounds)
         self.commit_round(task_id, number, points)
         return self.prove(task_id, number, columns, points)
 

@@ -21,7 +21,7 @@ from aggregator.config import AggregatorConfig
 from aggregator.service import Aggregator
 from circuits.bn254 import G1Point
 from circuits.circuit import Circuit
-from circuits.commitment import Column, commit, draw_salts, empty_column
+from circuits.commitment import Column, commit, draw_for_round, empty_column
 from circuits.fixedpoint import FixedPoint
 from circuits.linear.gram import GramCircuit, full_matrix, gram, upper_triangle
 from circuits.model import genesis
@@ -195,12 +195,14 @@ class Stage:
                     return
         raise AssertionError(f"the task ended without step {step} of round {round}")
 
-    def draw(self, seed: int) -> Column:
-        """A random update, of which those with small seeds resemble each other."""
+    def draw(self, seed: int, *, round: int = 0, rounds: int = 2, outlier: bool = False) -> Column:
+        """A random update for a round, of which those with small seeds resemble each other."""
         rng = np.random.default_rng(seed)
         noise = rng.integers(-1, 2, STATEMENT.dim)
         values = np.arange(STATEMENT.dim) % 5 - 2 + noise
-        return Column(values=values.astype(np.int64), salts=draw_salts(STATEMENT.fmt))
+        values = -values.clip(-7, 7) if outlier else values
+        drawn = draw_for_round(values.astype(np.int64), STATEMENT.fmt, self.srs, round=round, rounds=rounds)
+        return drawn[0]
 
     def sign(self, trainer: LocalAccount, task_id: int, round: int, point: G1Point, cid: bytes) -> bytes:
         message = eip712.UpdateCommitment(
@@ -232,9 +234,9 @@ class Stage:
         """Honest updates of the first trainers, of which the last one is an outlier."""
         sent = []
         for index, trainer in enumerate(self.trainers[:count]):
-            column = self.draw(1000 * round + index)
-            if index == TRAINERS - 1:
-                column = Column(values=-column.values.clip(-7, 7), salts=column.salts)
+            column = self.draw(
+                1000 * round + index, round=round, rounds=max(2, round + 1), outlier=index == TRAINERS - 1
+            )
             update = self.update(task_id, round, trainer, column)
             await client.upload_update(update.header, update.data)
             sent.append(update)

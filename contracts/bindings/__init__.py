@@ -23,6 +23,7 @@ from contracts.bindings.market import Market
 from contracts.bindings.records import (
     NATIVE,
     MarketEvent,
+    Pace,
     Point,
     RoundState,
     RoundView,
@@ -47,6 +48,7 @@ __all__ = [
     "Market",
     "MarketEvent",
     "NotAContract",
+    "Pace",
     "Point",
     "Receipt",
     "RoundState",

@@ -17,6 +17,7 @@ from contracts.bindings.eip712 import Domain
 from contracts.bindings.errors import MalformedTask
 from contracts.bindings.records import (
     MarketEvent,
+    Pace,
     Point,
     RoundState,
     RoundView,
@@ -66,16 +67,31 @@ class Market:
         value_wei = config.bond_wei if _is_native(config.token) else 0
         return self.chain.send(account, self._fn.postBond(task_id), value_wei)
 
-    def join(self, account: LocalAccount, task_id: int) -> TxReceipt:
-        """The account becomes a trainer of the task."""
-        return self.chain.send(account, self._fn.joinTask(task_id))
+    def join(self, account: LocalAccount, task_id: int, proof: Sequence[bytes] = ()) -> TxReceipt:
+        """The account becomes a trainer of the task, and posts its stake; an ERC-20 must have been approved.
+
+        Args:
+            proof: Merkle proof of its address, where the task has an allow-list (see `allowlist`).
+        """
+        config = self.task(task_id).config
+        value_wei = config.stake_wei if _is_native(config.token) else 0
+        return self.chain.send(account, self._fn.joinTask(task_id, list(proof)), value_wei)
+
+    def leave(self, account: LocalAccount, task_id: int) -> TxReceipt:
+        """The account takes its stake back from a task whose bond was never posted."""
+        return self.chain.send(account, self._fn.leaveTask(task_id))
 
     def commit_round(
         self, account: LocalAccount, task_id: int, round: int, submissions: Sequence[Submission]
     ) -> TxReceipt:
         """The aggregator fixes the round's updates: submission i fills slot i."""
-        rows = [(s.trainer, tuple(s.point), s.cid, s.signature) for s in submissions]
-        return self.chain.send(account, self._fn.commitRound(task_id, round, rows))
+        updates = (
+            [s.trainer for s in submissions],
+            [tuple(s.point) for s in submissions],
+            [s.cid for s in submissions],
+            [s.signature for s in submissions],
+        )
+        return self.chain.send(account, self._fn.commitRound(task_id, round, updates))
 
     def settle_round(self, account: LocalAccount, task_id: int, round: int, settlement: Settlement) -> TxReceipt:
         """Anyone settles the round with its proofs."""
@@ -96,10 +112,11 @@ class Market:
         return self.chain.send(account, self._fn.closeTask(task_id))
 
     def withdraw(self, account: LocalAccount, task_id: int, payee: str | None = None) -> int:
-        """Pays what the task owes `payee` (default: the account itself); returns the amount."""
+        """Pays what the task owes `payee` (default: the account itself), stake included; returns the amount."""
         payee = to_checksum_address(payee or account.address)
         receipt = self.chain.send(account, self._fn.withdraw(task_id, payee))
-        return int(self._own(receipt, "Withdrawn").args["amountWei"])
+        paid = [event.args.get("amountWei", event.args.get("stakeWei", 0)) for event in self._all_own(receipt)]
+        return sum(int(amount_wei) for amount_wei in paid)
 
     # ------------------------------------------------------------------ reads
 
@@ -119,7 +136,7 @@ class Market:
 
     def round(self, task_id: int, round: int) -> RoundView:
         """One round: state from storage, details from its logs."""
-        state, commit_deadline, settle_deadline, _, _, _ = self.chain.read(self._fn.roundOf(task_id, round))
+        state, commit_deadline, settle_deadline, _ = self.chain.read(self._fn.roundOf(task_id, round))
         view: dict[str, Any] = {}
         if RoundState(state) >= RoundState.COMMITTED:
             for event in self.events(task_id, round=round):
@@ -142,9 +159,9 @@ class Market:
         amount_wei, claimable = self.chain.read(self._fn.creditOf(task_id, to_checksum_address(address)))
         return int(amount_wei), bool(claimable)
 
-    def is_point_used(self, task_id: int, point_x: int) -> bool:
-        """Whether the task has seen a point with this x."""
-        return bool(self.chain.read(self._fn.isPointUsed(task_id, point_x)))
+    def round_of_point(self, task_id: int, point_x: int) -> int:
+        """The one round of the task that a point with this x can be committed in."""
+        return int(self.chain.read(self._fn.roundOfPoint(task_id, point_x)))
 
     def model_commitment(self, task_id: int) -> Point:
         """Commitment to the task's current model."""
@@ -186,8 +203,10 @@ class Market:
 
     def _own(self, receipt: TxReceipt, name: str) -> MarketEvent:
         """The market's event in a receipt, which may hold a token's logs as well, made to look alike."""
-        logs = [log for log in receipt["logs"] if log["address"] == self.address]
-        return next(event for event in self._decode(logs) if event.name == name)
+        return next(event for event in self._all_own(receipt) if event.name == name)
+
+    def _all_own(self, receipt: TxReceipt) -> list[MarketEvent]:
+        return self._decode([log for log in receipt["logs"] if log["address"] == self.address])
 
     def _get_logs(self, topics: list[Any], from_block: int, to_block: int | None) -> list[LogReceipt]:
         return self.chain.logs(
@@ -232,20 +251,25 @@ def _config_tuple(config: TaskConfig) -> tuple[Any, ...]:
     """In the order of the Solidity struct."""
     return (
         to_checksum_address(config.aggregator),
-        to_checksum_address(config.token),
-        config.reward_per_round_wei,
-        config.bond_wei,
         config.rounds,
+        config.commit_window_seconds,
+        config.settle_window_seconds,
+        to_checksum_address(config.verifier),
+        config.dim,
         config.quorum,
         config.slots,
         config.bits,
-        config.dim,
         config.k,
         config.fractional_bits,
-        config.commit_window_seconds,
-        config.settle_window_seconds,
         config.pay_by_round,
-        to_checksum_address(config.verifier),
+        config.patience,
+        to_checksum_address(config.token),
+        config.learning_rate,
+        config.reward_per_round_wei,
+        config.target_norm,
+        config.bond_wei,
+        config.stake_wei,
+        config.allow_root,
         config.linear_vka,
         config.rule_vka,
         list(config.rule_params),
@@ -270,7 +294,8 @@ def _settlement_tuple(settlement: Settlement) -> tuple[Any, ...]:
 
 
 def _task_view(task_id: int, raw: Sequence[Any], created: MarketEvent) -> TaskView:
-    owner, state, current, round_state, deadline, block, scale, escrow, credits, bond, model, config = raw
+    owner, state, current, round_state, deadline, block, scale, escrow, credits, bond, stakes, rate, pace, *rest = raw
+    model, config = rest
     return TaskView(
         task_id=task_id,
         owner=ChecksumAddress(owner),
@@ -283,6 +308,9 @@ def _task_view(task_id: int, raw: Sequence[Any], created: MarketEvent) -> TaskVi
         escrow_wei=escrow,
         credits_wei=credits,
         bond_wei=bond,
+        stakes_wei=stakes,
+        learning_rate=rate,
+        pace=Pace(*pace),
         model=Point(*model),
         config=_config(config, created),
     )
@@ -291,28 +319,43 @@ def _task_view(task_id: int, raw: Sequence[Any], created: MarketEvent) -> TaskVi
 def _config(raw: Sequence[Any], created: MarketEvent) -> TaskConfig:
     return TaskConfig(
         aggregator=raw[0],
-        token=raw[1],
-        reward_per_round_wei=raw[2],
-        bond_wei=raw[3],
-        rounds=raw[4],
-        quorum=raw[5],
-        slots=raw[6],
-        bits=raw[7],
-        dim=raw[8],
+        rounds=raw[1],
+        commit_window_seconds=raw[2],
+        settle_window_seconds=raw[3],
+        verifier=raw[4],
+        dim=raw[5],
+        quorum=raw[6],
+        slots=raw[7],
+        bits=raw[8],
         k=raw[9],
         fractional_bits=raw[10],
-        commit_window_seconds=raw[11],
-        settle_window_seconds=raw[12],
-        pay_by_round=raw[13],
-        verifier=raw[14],
-        linear_vka=bytes(raw[15]),
-        rule_vka=bytes(raw[16]),
-        rule_params=tuple(raw[17]),
-        genesis=Point(*raw[18]),
-        empty_slot=Point(*raw[19]),
+        pay_by_round=raw[11],
+        patience=raw[12],
+        token=raw[13],
+        learning_rate=raw[14],
+        reward_per_round_wei=raw[15],
+        target_norm=raw[16],
+        bond_wei=raw[17],
+        stake_wei=raw[18],
+        allow_root=bytes(raw[19]),
+        linear_vka=bytes(raw[20]),
+        rule_vka=bytes(raw[21]),
+        rule_params=tuple(raw[22]),
+        genesis=Point(*raw[23]),
+        empty_slot=Point(*raw[24]),
         genesis_cid=bytes(created.args["genesisCid"]),
         rule_name=created.args["ruleName"],
     )
+
+
+def _unpacked(cids: bytes) -> tuple[bytes, ...]:
+    """CIDs of a log: one after another, each after one byte with its length."""
+    found, at = [], 0
+    while at < len(cids):
+        end = at + 1 + cids[at]
+        found.append(cids[at + 1 : end])
+        at = end
+    return tuple(found)
 
 
 def _point(value: Any) -> Point:
@@ -327,7 +370,7 @@ def _round_details(event: MarketEvent) -> dict[str, Any]:
         return {
             "trainers": tuple(args["trainers"]),
             "points": tuple(_point(point) for point in args["points"]),
-            "cids": tuple(bytes(cid) for cid in args["cids"]),
+            "cids": _unpacked(bytes(args["cids"])),
         }
     if event.name == "RoundSettled":
         count = len(args["paidWei"])
@@ -336,6 +379,8 @@ def _round_details(event: MarketEvent) -> dict[str, Any]:
             "scores": tuple(args["scores"][:count]),
             "paid_wei": tuple(args["paidWei"]),
             "model": _point(args["model"]),
+            "norm": args["norm"],
+            "halvings": args["halvings"],
         }
     if event.name == "RoundExpired":
         return {"paid_wei": tuple(args["paidWei"])}

@@ -13,7 +13,7 @@ from eth_utils.address import is_checksum_address, is_hex_address
 
 from contracts.bindings.errors import ValueOutOfRange
 
-_UINT = {bits: range(2**bits) for bits in (8, 32, 64, 128, 256)}
+_UINT = {bits: range(2**bits) for bits in (8, 16, 32, 64, 96, 128, 256)}
 _INT64 = range(-(2**63), 2**63)
 _WORD_BYTES = 32
 
@@ -56,7 +56,7 @@ class TaskConfig:
         token: ERC-20 of reward and bond, or NATIVE.
         reward_per_round_wei: split by score in each settled round, 1..2^128-1.
         bond_wei: at least one round's reward.
-        rounds: number of rounds, at least 1.
+        rounds: number of rounds, 1..65,536.
         quorum: fewest trainers of a round, 1..slots.
         slots: slots of the circuits, 3..32.
         bits: width of an entry, 4, 8 or 16.
@@ -70,6 +70,11 @@ class TaskConfig:
         rule_params: public parameters of the rule, at most 16 field elements.
         genesis: commitment to the model before the first round.
         empty_slot: commitment to the column of a slot that nobody filled.
+        stake_wei: what each trainer posts when it joins, returned with the task's end; 0 asks for none.
+        allow_root: Merkle root of those who may join; zeros are open to all.
+        target_norm: the task is done when |A|^2 <= target_norm * n^2, A the sum of n > 0 accepted updates; 0: never.
+        learning_rate: of the first round, in units of 2^-32; 0 leaves it to the trainers.
+        patience: stale rounds after which the learning rate is halved; 0 keeps it constant.
         genesis_cid: binary CIDv1 of the first model, 1..128 bytes. In the log only.
         rule_name: a label, at most 64 bytes. In the log only.
     """
@@ -95,6 +100,11 @@ class TaskConfig:
     fractional_bits: int
     pay_by_round: bool = False
     rule_params: tuple[int, ...] = ()
+    stake_wei: int = 0
+    allow_root: bytes = bytes(_WORD_BYTES)
+    target_norm: int = 0
+    learning_rate: int = 0
+    patience: int = 0
     rule_name: str = ""
 
     def __post_init__(self) -> None:
@@ -102,11 +112,14 @@ class TaskConfig:
             _require_in(name, getattr(self, name), _UINT[8])
         for name in ("rounds", "dim", "commit_window_seconds", "settle_window_seconds"):
             _require_in(name, getattr(self, name), _UINT[32])
-        for name in ("reward_per_round_wei", "bond_wei"):
+        _require_in("patience", self.patience, _UINT[16])
+        _require_in("learning_rate", self.learning_rate, _UINT[64])
+        _require_in("target_norm", self.target_norm, _UINT[96])
+        for name in ("reward_per_round_wei", "bond_wei", "stake_wei"):
             _require_in(name, getattr(self, name), _UINT[128])
         for name in ("aggregator", "token", "verifier"):
             _require_address(name, getattr(self, name))
-        _require_words("linear_vka, rule_vka", (self.linear_vka, self.rule_vka))
+        _require_words("linear_vka, rule_vka, allow_root", (self.linear_vka, self.rule_vka, self.allow_root))
         _require_points("genesis, empty_slot", (self.genesis, self.empty_slot))
         for value in self.rule_params:
             _require_in("rule_params", value, _UINT[256])
@@ -117,6 +130,15 @@ class TaskConfig:
         return self.reward_per_round_wei * self.rounds
 
 
+class Pace(NamedTuple):
+    """What the hyper-parameter rule remembers: the lowest |A|^2 / n^2 so far (n = 0: none), stale rounds, halvings."""
+
+    best_norm: int
+    best_count: int
+    stale: int
+    halvings: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskView:
     """A task: terms and state.
@@ -125,7 +147,8 @@ class TaskView:
         deadline_seconds: latest time of the current round's next step; 0 unless the task is open.
         created_at_block: where its logs begin.
         model_scale: K = lcm(1..slots).
-        escrow_wei: reward not yet credited. credits_wei: credited, not withdrawn. bond_wei: posted now.
+        escrow_wei: reward not yet credited. credits_wei: credited, not withdrawn. bond_wei, stakes_wei: posted now.
+        learning_rate: of the current round, in units of 2^-32. pace: what the rule for it remembers.
         model: commitment to the current model.
     """
 
@@ -140,6 +163,9 @@ class TaskView:
     escrow_wei: int
     credits_wei: int
     bond_wei: int
+    stakes_wei: int
+    learning_rate: int
+    pace: Pace
     model: Point
     config: TaskConfig
 
@@ -153,6 +179,7 @@ class RoundView:
         accept, scores: one a trainer; empty before the settlement.
         paid_wei: credited to each trainer, from the reward or, if the round expired, from the bond.
         model: commitment after the round; None unless settled.
+        norm: |A|^2 of the accepted sum, where the task has a target or patience. halvings: of the learning rate.
         commit_deadline_seconds, settle_deadline_seconds: 0 where they do not apply.
     """
 
@@ -169,6 +196,8 @@ class RoundView:
     paid_wei: tuple[int, ...] = ()
     model: Point | None = None
     model_cid: bytes | None = None
+    norm: int = 0
+    halvings: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

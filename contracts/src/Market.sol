@@ -2,25 +2,26 @@
 pragma solidity 0.8.30;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IMarket} from "./interfaces/IMarket.sol";
 import {Commitments} from "./libraries/Commitments.sol";
 import {Ledger} from "./libraries/Ledger.sol";
 import {ModelCommitment} from "./libraries/ModelCommitment.sol";
+import {Pace} from "./libraries/Pace.sol";
 import {Payments} from "./libraries/Payments.sol";
 import {ProofGate} from "./libraries/ProofGate.sol";
 import {TaskTerms} from "./libraries/TaskTerms.sol";
 import {Point} from "./types/Point.sol";
-import {Round, RoundRecord, RoundState, RoundView, Settlement, Submission} from "./types/Round.sol";
-import {Task, TaskConfig, TaskId, TaskState, TaskView} from "./types/Task.sol";
+import {Round, RoundState, RoundView, Settlement, Updates} from "./types/Round.sol";
+import {PaceState, Task, TaskConfig, TaskId, TaskState, TaskView} from "./types/Task.sol";
 
 /// @title The market: state machine and books, with the logic in libraries
 /// @dev Every state-changing call follows the same order: checks, effects, event, and tokens last.
 contract Market is IMarket, EIP712, ReentrancyGuardTransient {
-    using Commitments for Task;
     using Ledger for Task;
+    using Pace for Task;
 
     uint256 private constant MAX_PAGE = 32;
 
@@ -46,15 +47,14 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         uint128 rewardWei = config.rewardPerRoundWei * config.rounds;
 
         task.state = TaskState.Funded;
-        task.createdAtBlock = uint64(block.number);
-        task.modelScale = ModelCommitment.scale(config.slots);
+        task.createdAtBlock = uint40(block.number);
         task.escrowWei = rewardWei;
         task.owner = msg.sender;
         task.model = config.genesis;
         task.config = config;
-        // Public columns are nobody's work.
-        task.useOnce(config.genesis);
-        task.useOnce(config.emptySlot);
+        task.publicHalves = Commitments.publicHalvesOf(config);
+        // So that the first commit does not pay for a fresh word.
+        task.updates = bytes32(type(uint256).max);
         emit TaskCreated(taskId, msg.sender, config.aggregator, config, genesisCid, ruleName);
 
         Payments.collect(config.token, rewardWei);
@@ -75,13 +75,27 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IMarket
-    function joinTask(TaskId taskId) external nonReentrant {
+    function joinTask(TaskId taskId, bytes32[] calldata proof) external payable nonReentrant {
         Task storage task = _task(taskId);
         if (task.state == TaskState.Closed) revert WrongTaskState(taskId, TaskState.Open, TaskState.Closed);
         if (task.accounts[msg.sender].joined) revert AlreadyJoined(msg.sender);
+        _requireAllowed(task.config.allowRoot, proof);
 
-        task.accounts[msg.sender].joined = true;
-        emit TrainerJoined(taskId, msg.sender);
+        uint128 stakeWei = task.enter(msg.sender);
+        emit TrainerJoined(taskId, msg.sender, stakeWei);
+
+        Payments.collect(task.config.token, stakeWei);
+    }
+
+    /// @inheritdoc IMarket
+    function leaveTask(TaskId taskId) external nonReentrant {
+        Task storage task = _inState(taskId, TaskState.Funded);
+        if (!task.accounts[msg.sender].joined) revert NotJoined(msg.sender);
+
+        uint128 stakeWei = task.leave(msg.sender);
+        emit TrainerLeft(taskId, msg.sender, stakeWei);
+
+        if (stakeWei != 0) Payments.pay(task.config.token, msg.sender, stakeWei);
     }
 
     /// @inheritdoc IMarket
@@ -94,62 +108,52 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
     // ---------------------------------------------------------------- rounds
 
     /// @inheritdoc IMarket
-    function commitRound(TaskId taskId, Round round, Submission[] calldata submissions)
-        external
-        nonReentrant
-    {
+    function commitRound(TaskId taskId, Round round, Updates calldata updates) external nonReentrant {
         Task storage task = _inState(taskId, TaskState.Open);
         _onlyAggregator(task);
-        RoundRecord storage record = _currentRound(task, round, RoundState.Collecting);
-        uint256 deadline = task.phaseStartedAt + task.config.commitWindowSeconds;
+        _requireCurrent(task, round, RoundState.Collecting);
+        uint256 deadline = _deadline(task);
+        // Windows are minutes at least; a validator's clock is off by seconds.
+        // slither-disable-next-line timestamp
         if (block.timestamp > deadline) revert CommitWindowClosed(deadline);
-        uint256 count = submissions.length;
-        if (count < task.config.quorum) revert TooFewTrainers(count, task.config.quorum);
-        if (count > task.config.slots) revert TooManyTrainers(count, task.config.slots);
-
-        address[] memory trainers = new address[](count);
-        Point[] memory points = new Point[](count);
-        bytes[] memory cids = new bytes[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            _admit(taskId, task, round, submissions[i], trainers, i);
-            trainers[i] = submissions[i].trainer;
-            points[i] = submissions[i].point;
-            cids[i] = submissions[i].cid;
-        }
-        record.updates = Commitments.updatesHash(trainers, points);
-        record.state = RoundState.Committed;
-        // Safe: at most 32 slots.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        record.trainerCount = uint8(count);
-        record.committedAt = uint40(block.timestamp);
-        task.phaseStartedAt = uint40(block.timestamp);
-        emit RoundCommitted(
-            taskId, round, trainers, points, cids, block.timestamp + task.config.settleWindowSeconds
+        _requireCount(task, updates);
+        Commitments.requireFresh(
+            task.config.rounds, task.publicHalves, round, updates.trainers, updates.points
         );
+        bytes memory cids = Commitments.packed(updates.cids);
+        _requireSigned(task, taskId, round, updates);
+
+        task.roundState = RoundState.Committed;
+        task.phaseStartedAt = uint40(block.timestamp);
+        task.updates = Commitments.updatesHash(updates.trainers, updates.points);
+        emit RoundCommitted(taskId, round, updates.trainers, updates.points, cids, _deadline(task));
     }
 
     /// @inheritdoc IMarket
     function settleRound(TaskId taskId, Round round, Settlement calldata settlement) external nonReentrant {
         Task storage task = _inState(taskId, TaskState.Open);
-        RoundRecord storage record = _currentRound(task, round, RoundState.Committed);
-        uint256 deadline = task.phaseStartedAt + task.config.settleWindowSeconds;
+        _requireCurrent(task, round, RoundState.Committed);
+        uint256 deadline = _deadline(task);
+        // slither-disable-next-line timestamp
         if (block.timestamp > deadline) revert SettleWindowClosed(deadline);
-        Commitments.requireUpdates(record.updates, settlement.trainers, settlement.points);
+        Commitments.requireUpdates(task.updates, settlement.trainers, settlement.points);
         ProofGate.requireProven(task.config, settlement);
 
-        record.state = RoundState.Settled;
-        // Safe: the gate refuses bits beyond the trainers, who are at most 32.
-        record.acceptBits = uint32(settlement.acceptBits);
-        Point memory model =
-            ModelCommitment.move(task.model, settlement.points, settlement.acceptBits, task.modelScale);
+        (bool targetMet, uint80 norm, uint8 halvings) = _keepPace(task, settlement);
+        Point memory model = ModelCommitment.move(
+            task.model, settlement.points, settlement.acceptBits, ModelCommitment.scale(task.config.slots)
+        );
         task.model = model;
         uint256[] memory paidWei =
             Ledger.byScore(task.config.rewardPerRoundWei, settlement.scores, settlement.trainers.length);
         task.creditFromEscrow(settlement.trainers, paidWei);
-        emit RoundSettled(taskId, round, settlement.acceptBits, settlement.scores, paidWei, model);
+        task.roundState = RoundState.Settled;
+        emit RoundSettled(
+            taskId, round, settlement.acceptBits, settlement.scores, paidWei, model, norm, halvings
+        );
 
         uint32 next = Round.unwrap(round) + 1;
-        if (next == task.config.rounds) _close(taskId, task);
+        if (targetMet || next == task.config.rounds) _close(taskId, task);
         else _openRound(taskId, task, Round.wrap(next));
     }
 
@@ -171,17 +175,17 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         Task storage task = _inState(taskId, TaskState.Open);
         if (round != task.currentRound) revert WrongRound(task.currentRound, round);
         uint256 deadline = _deadline(task);
+        // slither-disable-next-line timestamp
         if (block.timestamp <= deadline) revert WindowStillOpen(deadline);
-        RoundRecord storage record = task.rounds[round];
         uint256[] memory paidWei = new uint256[](0);
-        if (record.state == RoundState.Committed) {
-            Commitments.requireUpdates(record.updates, trainers, points);
+        if (task.roundState == RoundState.Committed) {
+            Commitments.requireUpdates(task.updates, trainers, points);
             paidWei = Ledger.equally(task.bondWei, trainers.length);
             task.creditFromBond(trainers, paidWei);
         } else if (trainers.length + points.length != 0) {
             revert WrongLength("trainers", trainers.length + points.length, 0);
         }
-        record.state = RoundState.Expired;
+        task.roundState = RoundState.Expired;
         emit RoundExpired(taskId, round, trainers, paidWei);
         // Either the bond is gone, and covers no other round, or the aggregator is.
         _close(taskId, task);
@@ -193,9 +197,11 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
     function withdraw(TaskId taskId, address account) external nonReentrant returns (uint256 amountWei) {
         Task storage task = _task(taskId);
         if (!_claimable(task)) revert CreditLocked(taskId);
-        amountWei = task.take(account);
+        uint128 creditWei = task.take(account);
+        amountWei = creditWei + _owedStakeWei(task, account);
         if (amountWei == 0) revert NothingToWithdraw(taskId, account);
-        emit Withdrawn(taskId, account, amountWei);
+        if (amountWei != creditWei) emit TrainerLeft(taskId, account, task.leave(account));
+        emit Withdrawn(taskId, account, creditWei);
 
         Payments.pay(task.config.token, account, amountWei);
     }
@@ -222,14 +228,11 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
     /// @inheritdoc IMarket
     function roundOf(TaskId taskId, Round round) external view returns (RoundView memory result) {
         Task storage task = _task(taskId);
-        RoundRecord storage record = task.rounds[round];
         result.state = _roundState(task, round);
-        result.trainerCount = record.trainerCount;
-        result.acceptBits = record.acceptBits;
-        result.updates = record.updates;
         if (result.state == RoundState.Collecting) result.commitDeadline = _deadline(task);
-        if (record.committedAt != 0) {
-            result.settleDeadline = record.committedAt + task.config.settleWindowSeconds;
+        if (result.state == RoundState.Committed) {
+            result.settleDeadline = _deadline(task);
+            result.updates = task.updates;
         }
     }
 
@@ -240,7 +243,7 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         returns (uint256 amountWei, bool claimable)
     {
         Task storage task = _task(taskId);
-        return (task.accounts[account].creditWei, _claimable(task));
+        return (task.accounts[account].creditWei + _owedStakeWei(task, account), _claimable(task));
     }
 
     /// @inheritdoc IMarket
@@ -249,8 +252,10 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IMarket
-    function isPointUsed(TaskId taskId, uint256 pointX) external view returns (bool) {
-        return _task(taskId).usedPoints[pointX];
+    function roundOfPoint(TaskId taskId, uint256 pointX) external view returns (Round) {
+        // Safe: less than the number of rounds, which has 32 bits.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return Round.wrap(uint32(Commitments.roundOfPoint(pointX, _task(taskId).config.rounds)));
     }
 
     /// @inheritdoc IMarket
@@ -269,33 +274,63 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
 
     // --------------------------------------------------------------- private
 
-    /// @dev `admitted` holds the round's trainers before slot `slot`.
-    function _admit(
-        TaskId taskId,
-        Task storage task,
-        Round round,
-        Submission calldata submission,
-        address[] memory admitted,
-        uint256 slot
-    ) private {
-        address trainer = submission.trainer;
-        if (!task.accounts[trainer].joined) revert NotJoined(trainer);
-        for (uint256 i = 0; i < slot; ++i) {
-            if (admitted[i] == trainer) revert DuplicateTrainer(trainer);
+    /// @dev Leaves are as OpenZeppelin's standard tree makes them: hashed twice, so that none passes for a node.
+    function _requireAllowed(bytes32 root, bytes32[] calldata proof) private view {
+        if (root == 0) return;
+        bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(msg.sender))));
+        if (!MerkleProof.verifyCalldata(proof, root, leaf)) revert NotAllowed(msg.sender);
+    }
+
+    function _requireCount(Task storage task, Updates calldata updates) private view {
+        uint256 count = updates.trainers.length;
+        if (count < task.config.quorum) revert TooFewTrainers(count, task.config.quorum);
+        if (count > task.config.slots) revert TooManyTrainers(count, task.config.slots);
+        _requireLength("points", updates.points.length, count);
+        _requireLength("cids", updates.cids.length, count);
+        _requireLength("signatures", updates.signatures.length, count);
+    }
+
+    function _requireLength(bytes32 field, uint256 length, uint256 required) private pure {
+        if (length != required) revert WrongLength(field, length, required);
+    }
+
+    function _requireSigned(Task storage task, TaskId taskId, Round round, Updates calldata updates)
+        private
+        view
+    {
+        bytes32 domain = _domainSeparatorV4();
+        address[] calldata trainers = updates.trainers;
+        Point[] calldata points = updates.points;
+        bytes[] calldata cids = updates.cids;
+        bytes[] calldata signatures = updates.signatures;
+        for (uint256 i = 0; i < trainers.length; ++i) {
+            address trainer = trainers[i];
+            if (!task.accounts[trainer].joined) revert NotJoined(trainer);
+            bytes32 message = Commitments.structHash(taskId, round, points[i], Commitments.digestOf(cids[i]));
+            bytes32 digest = MessageHashUtils.toTypedDataHash(domain, message);
+            Commitments.requireSigned(trainer, digest, signatures[i]);
         }
-        TaskTerms.requireCid(submission.cid);
-        task.useOnce(submission.point);
-        bytes32 digest = updateDigest(taskId, round, submission.point, keccak256(submission.cid));
-        // A plain signature first: an account that puts code on itself after signing cannot take its word back.
-        (address signer,,) = ECDSA.tryRecoverCalldata(digest, submission.signature);
-        if (
-            signer != trainer
-                && !SignatureChecker.isValidERC1271SignatureNowCalldata(trainer, digest, submission.signature)
-        ) revert InvalidSignature(trainer);
+    }
+
+    /// @dev Where nothing follows from the round's norm, it is not computed, and 0.
+    function _keepPace(Task storage task, Settlement calldata settlement)
+        private
+        returns (bool targetMet, uint80 norm, uint8 halvings)
+    {
+        (uint256 target, uint256 patience) = (task.config.targetNorm, task.config.patience);
+        if (target == 0 && patience == 0) return (false, 0, 0);
+        uint8 count;
+        (norm, count) = Pace.norm(settlement.gram, task.config.slots, settlement.acceptBits);
+        targetMet = Pace.isMet(target, norm, count);
+        if (patience == 0) return (targetMet, norm, 0);
+        PaceState memory pace = Pace.next(task.pace, patience, norm, count);
+        task.pace = pace;
+        halvings = pace.halvings;
     }
 
     function _openRound(TaskId taskId, Task storage task, Round round) private {
         task.currentRound = round;
+        task.roundState = RoundState.Collecting;
         task.phaseStartedAt = uint40(block.timestamp);
         emit RoundOpened(taskId, round, block.timestamp + task.config.commitWindowSeconds);
     }
@@ -316,28 +351,27 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         if (task.state != required) revert WrongTaskState(taskId, required, task.state);
     }
 
-    function _currentRound(Task storage task, Round round, RoundState required)
-        private
-        view
-        returns (RoundRecord storage)
-    {
+    function _requireCurrent(Task storage task, Round round, RoundState required) private view {
         if (round != task.currentRound) revert WrongRound(task.currentRound, round);
-        RoundState state = _roundState(task, round);
-        if (state != required) revert WrongRoundState(round, required, state);
-        return task.rounds[round];
+        if (task.roundState != required) revert WrongRoundState(round, required, task.roundState);
     }
 
-    function _roundState(Task storage task, Round round) private view returns (RoundState state) {
-        state = task.rounds[round].state;
-        bool current = task.state == TaskState.Open && round == task.currentRound;
-        if (state == RoundState.None && current) state = RoundState.Collecting;
+    function _roundState(Task storage task, Round round) private view returns (RoundState) {
+        Round current = task.currentRound;
+        if (round == current) return task.roundState;
+        return Round.unwrap(round) < Round.unwrap(current) ? RoundState.Settled : RoundState.None;
     }
 
     /// @dev Of an open task's current round.
     function _deadline(Task storage task) private view returns (uint256) {
-        bool committed = task.rounds[task.currentRound].state == RoundState.Committed;
+        bool committed = task.roundState == RoundState.Committed;
         uint32 window = committed ? task.config.settleWindowSeconds : task.config.commitWindowSeconds;
         return task.phaseStartedAt + window;
+    }
+
+    function _owedStakeWei(Task storage task, address account) private view returns (uint128) {
+        bool owed = task.state == TaskState.Closed && task.accounts[account].joined;
+        return owed ? task.config.stakeWei : 0;
     }
 
     function _claimable(Task storage task) private view returns (bool) {
@@ -353,14 +387,17 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         result.state = task.state;
         result.currentRound = task.currentRound;
         if (task.state == TaskState.Open) {
-            result.roundState = _roundState(task, task.currentRound);
+            result.roundState = task.roundState;
             result.deadline = _deadline(task);
         }
         result.createdAtBlock = task.createdAtBlock;
-        result.modelScale = task.modelScale;
+        result.modelScale = ModelCommitment.scale(task.config.slots);
         result.escrowWei = task.escrowWei;
         result.creditsWei = task.creditsWei;
         result.bondWei = task.bondWei;
+        result.stakesWei = task.stakesWei;
+        result.learningRate = task.learningRate();
+        result.pace = task.pace;
         result.model = task.model;
         result.config = task.config;
     }

@@ -6,16 +6,39 @@ import {Bn254} from "../src/libraries/Bn254.sol";
 import {Commitments} from "../src/libraries/Commitments.sol";
 import {Point} from "../src/types/Point.sol";
 import {Round} from "../src/types/Round.sol";
-import {Task, TaskId} from "../src/types/Task.sol";
+import {TaskConfig, TaskId} from "../src/types/Task.sol";
 import {MarketFixture} from "./utils/MarketFixture.sol";
 
 contract CommitmentsTest is MarketFixture {
-    using Commitments for Task;
+    TaskConfig private _config;
 
-    Task private _task;
+    function requireFresh(uint32 round, address[] calldata trainers, Point[] calldata points) external view {
+        uint256 halves = this.publicHalves(_config);
+        Commitments.requireFresh(_config.rounds, halves, Round.wrap(round), trainers, points);
+    }
 
-    function useOnce(Point calldata point) external {
-        _task.useOnce(point);
+    function publicHalves(TaskConfig calldata config) external pure returns (uint256) {
+        return Commitments.publicHalvesOf(config);
+    }
+
+    function packed(bytes[] calldata cids) external pure returns (bytes memory) {
+        return Commitments.packed(cids);
+    }
+
+    /// @dev As many trainers as points, all different.
+    function _fresh(uint32 round, Point[] memory points) private view {
+        this.requireFresh(round, _trainers(points.length), points);
+    }
+
+    function _trainers(uint256 count) private pure returns (address[] memory trainers) {
+        trainers = new address[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            trainers[i] = address(uint160(1000 + i));
+        }
+    }
+
+    function hashOf(address[] calldata trainers, Point[] calldata points) external pure returns (bytes32) {
+        return Commitments.updatesHash(trainers, points);
     }
 
     function requireUpdates(bytes32 hash, address[] calldata trainers, Point[] calldata points)
@@ -60,18 +83,101 @@ contract CommitmentsTest is MarketFixture {
         );
     }
 
-    function testFuzz_pointsAreUsedOnce(uint128 scalar) public {
-        vm.assume(scalar != 0);
-        Point memory point = pointOf(scalar);
-        this.useOnce(point);
-        _alreadyUsed(point);
+    /// @dev In every round but its own, whatever its sign.
+    function testFuzz_aPointFitsOneRound(uint128 scalar, uint16 rounds) public {
+        vm.assume(scalar != 0 && rounds != 0);
+        _config.rounds = rounds;
+        Point[] memory points = new Point[](1);
+        points[0] = pointOf(scalar);
+        uint256 own = points[0].x % rounds;
+        _fresh(uint32(own), points);
+        if (rounds == 1) return;
+        uint32 other = uint32((own + 1 + uint256(scalar) % (rounds - 1)) % rounds);
+        for (uint256 sign = 0; sign < 2; ++sign) {
+            vm.expectRevert(
+                abi.encodeWithSelector(IMarket.PointOfAnotherRound.selector, points[0].x, other, own)
+            );
+            _fresh(other, points);
+            points[0].y = Bn254.BASE_FIELD - points[0].y;
+        }
+    }
+
+    function testFuzz_pointsAreUsedOnceInARound(uint256 count, uint256 first, uint256 second) public {
+        _config.rounds = 1;
+        count = bound(count, 2, 32);
+        Point[] memory points = new Point[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            points[i] = pointOf(100 + i);
+        }
+        _fresh(0, points);
+        first = bound(first, 0, count - 1);
+        second = bound(second, 0, count - 1);
+        if (first == second) return;
         // Its negation is known to whoever has seen it.
-        _alreadyUsed(Point(point.x, Bn254.BASE_FIELD - point.y));
+        points[second] = Point(points[first].x, Bn254.BASE_FIELD - points[first].y);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IMarket.PointAlreadyUsed.selector, points[first].x, points[first > second ? first : second].y
+            )
+        );
+        _fresh(0, points);
+    }
+
+    function test_publicColumnsAreUsed() public {
+        _config.rounds = 1;
+        _config.genesis = pointOf(5);
+        _config.emptySlot = pointOf(6);
+        Point[] memory points = new Point[](2);
+        points[0] = pointOf(7);
+        for (uint256 scalar = 5; scalar < 7; ++scalar) {
+            points[1] = pointOf(scalar);
+            vm.expectRevert(
+                abi.encodeWithSelector(IMarket.PointAlreadyUsed.selector, points[1].x, points[1].y)
+            );
+            _fresh(0, points);
+        }
     }
 
     function test_refusesPointsOffTheCurve() public {
+        _config.rounds = 1;
+        Point[] memory points = new Point[](1);
+        points[0] = Point(1, 3);
         vm.expectRevert(abi.encodeWithSelector(IMarket.InvalidPoint.selector, 1, 3));
-        this.useOnce(Point(1, 3));
+        _fresh(0, points);
+    }
+
+    function testFuzz_trainersComeOnce(uint256 count, uint256 first, uint256 second) public {
+        _config.rounds = 1;
+        count = bound(count, 2, 32);
+        Point[] memory points = new Point[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            points[i] = pointOf(100 + i);
+        }
+        address[] memory trainers = _trainers(count);
+        first = bound(first, 0, count - 1);
+        second = bound(second, 0, count - 1);
+        if (first == second) return;
+        trainers[second] = trainers[first];
+        vm.expectRevert(abi.encodeWithSelector(IMarket.DuplicateTrainer.selector, trainers[first]));
+        this.requireFresh(0, trainers, points);
+    }
+
+    function testFuzz_cidsArePackedWithTheirLengths(bytes[] memory cids) public {
+        bytes memory expected;
+        for (uint256 i = 0; i < cids.length; ++i) {
+            if (cids[i].length == 0 || cids[i].length > 128) {
+                vm.expectRevert(abi.encodeWithSelector(IMarket.InvalidCid.selector, cids[i].length, 128));
+                this.packed(cids);
+                return;
+            }
+            expected = abi.encodePacked(expected, uint8(cids[i].length), cids[i]);
+        }
+        assertEq(keccak256(this.packed(cids)), keccak256(expected), "packed");
+    }
+
+    function test_updatesNeedAPointEach() public {
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongLength.selector, bytes32("points"), 3, 2));
+        this.hashOf(new address[](2), new Point[](3));
     }
 
     function test_updatesAreBoundInOrder() public {
@@ -79,7 +185,7 @@ contract CommitmentsTest is MarketFixture {
         (trainers[0], trainers[1]) = (address(1), address(2));
         Point[] memory points = new Point[](2);
         (points[0], points[1]) = (pointOf(3), pointOf(4));
-        bytes32 hash = Commitments.updatesHash(trainers, points);
+        bytes32 hash = updatesHash(trainers, points);
         this.requireUpdates(hash, trainers, points);
 
         (points[0], points[1]) = (points[1], points[0]);
@@ -89,13 +195,8 @@ contract CommitmentsTest is MarketFixture {
         _mismatch(hash, new address[](0), new Point[](0));
     }
 
-    function _alreadyUsed(Point memory point) private {
-        vm.expectRevert(abi.encodeWithSelector(IMarket.PointAlreadyUsed.selector, point.x, point.y));
-        this.useOnce(point);
-    }
-
     function _mismatch(bytes32 hash, address[] memory trainers, Point[] memory points) private {
-        bytes32 given = Commitments.updatesHash(trainers, points);
+        bytes32 given = updatesHash(trainers, points);
         vm.expectRevert(abi.encodeWithSelector(IMarket.UpdatesMismatch.selector, hash, given));
         this.requireUpdates(hash, trainers, points);
     }

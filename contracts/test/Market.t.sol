@@ -2,11 +2,12 @@
 pragma solidity 0.8.30;
 
 import {IMarket} from "../src/interfaces/IMarket.sol";
+import {Bn254} from "../src/libraries/Bn254.sol";
 import {Point} from "../src/types/Point.sol";
-import {Layer, Round, RoundState, RoundView, Settlement, Submission} from "../src/types/Round.sol";
+import {Layer, Round, RoundState, RoundView, Settlement, Updates} from "../src/types/Round.sol";
 import {TaskConfig, TaskId, TaskState, TaskView} from "../src/types/Task.sol";
 import {ContractWallet} from "./utils/Accounts.sol";
-import {MarketFixture} from "./utils/MarketFixture.sol";
+import {MarketFixture, Submission} from "./utils/MarketFixture.sol";
 
 /// @notice The state machine: every transition, and every way not to make it.
 contract MarketTest is MarketFixture {
@@ -104,12 +105,12 @@ contract MarketTest is MarketFixture {
         TaskId taskId = create(defaultConfig());
         assertTrue(!market.hasJoined(taskId, trainer(0)), "joined before");
         vm.expectEmit(address(market));
-        emit IMarket.TrainerJoined(taskId, trainer(0));
+        emit IMarket.TrainerJoined(taskId, trainer(0), 0);
         vm.startPrank(trainer(0));
-        market.joinTask(taskId);
+        market.joinTask(taskId, noProof());
         assertTrue(market.hasJoined(taskId, trainer(0)), "not joined");
         vm.expectRevert(abi.encodeWithSelector(IMarket.AlreadyJoined.selector, trainer(0)));
-        market.joinTask(taskId);
+        market.joinTask(taskId, noProof());
         vm.stopPrank();
     }
 
@@ -118,7 +119,7 @@ contract MarketTest is MarketFixture {
         vm.prank(OWNER);
         market.closeTask(taskId);
         vm.expectRevert(_wrongState(taskId, TaskState.Open, TaskState.Closed));
-        market.joinTask(taskId);
+        market.joinTask(taskId, noProof());
     }
 
     // ---------------------------------------------------------- commitRound
@@ -127,22 +128,21 @@ contract MarketTest is MarketFixture {
         TaskId taskId = open(defaultConfig(), 3);
         Submission[] memory list = submissions(taskId, 0, 3);
         Settlement memory expected = settlement(0, 3, 4);
-        bytes[] memory cids = new bytes[](3);
-        (cids[0], cids[1], cids[2]) = (list[0].cid, list[1].cid, list[2].cid);
+        bytes memory cids = abi.encodePacked(
+            abi.encodePacked(uint8(5), list[0].cid, uint8(5)), list[1].cid, uint8(5), list[2].cid
+        );
         vm.warp(START + COMMIT_WINDOW); // the last moment
         vm.expectEmit(address(market));
         emit IMarket.RoundCommitted(
             taskId, FIRST, expected.trainers, expected.points, cids, START + COMMIT_WINDOW + SETTLE_WINDOW
         );
         vm.prank(AGGREGATOR);
-        market.commitRound(taskId, FIRST, list);
+        commitList(taskId, FIRST, list);
         RoundView memory round = market.roundOf(taskId, FIRST);
         assertEq(uint256(round.state), uint256(RoundState.Committed), "state");
-        assertEq(round.trainerCount, 3, "trainers");
         assertEq(round.settleDeadline, START + COMMIT_WINDOW + SETTLE_WINDOW, "deadline");
-        assertEq(round.updates, keccak256(abi.encode(expected.trainers, expected.points)), "updates");
+        assertEq(round.updates, updatesHash(expected.trainers, expected.points), "updates");
         assertEq(market.taskOf(taskId).deadline, round.settleDeadline, "task's deadline");
-        assertTrue(market.isPointUsed(taskId, expected.points[2].x), "point not marked");
     }
 
     function test_commitByTheAggregatorOnly() public {
@@ -150,7 +150,7 @@ contract MarketTest is MarketFixture {
         Submission[] memory list = submissions(taskId, 0, 2);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotAggregator.selector, ANYONE));
         vm.prank(ANYONE);
-        market.commitRound(taskId, FIRST, list);
+        commitList(taskId, FIRST, list);
     }
 
     function test_commitNeedsAnOpenTask() public {
@@ -207,7 +207,7 @@ contract MarketTest is MarketFixture {
         TaskId taskId = open(defaultConfig(), 3);
         Submission[] memory list = submissions(taskId, 0, 3);
         list[2] = submission(taskId, 0, 0);
-        list[2].point = pointOf(4242);
+        list[2].point = pointOf(scalarFor(0, ROUNDS, 4242));
         list[2].signature = signed(taskId, 0, 0, list[2].point, list[2].cid);
         _commitRefused(
             taskId, FIRST, list, abi.encodeWithSelector(IMarket.DuplicateTrainer.selector, trainer(0))
@@ -225,20 +225,52 @@ contract MarketTest is MarketFixture {
         TaskId taskId = committed(3);
         settle(taskId, 0, settlement(0, 3, 4));
         Submission[] memory list = submissions(taskId, 1, 3);
-        _copyInto(list[1], taskId, 1, 1, pointOf(updateScalar(0, 1))); // one's own
-        _commitRefused(taskId, SECOND, list, _alreadyUsed(list[1].point));
-        list = submissions(taskId, 1, 3);
-        _copyInto(list[1], taskId, 1, 1, pointOf(updateScalar(0, 0))); // another's
-        _commitRefused(taskId, SECOND, list, _alreadyUsed(list[1].point));
+        Point memory own = pointOf(updateScalar(0, 1));
+        Point memory others = pointOf(updateScalar(0, 0));
+        Point memory negated = Point(others.x, Bn254.BASE_FIELD - others.y);
+        Point[3] memory used = [own, others, negated];
+        for (uint256 i = 0; i < used.length; ++i) {
+            _copyInto(list[1], taskId, 1, 1, used[i]);
+            _commitRefused(
+                taskId,
+                SECOND,
+                list,
+                abi.encodeWithSelector(IMarket.PointOfAnotherRound.selector, used[i].x, SECOND, 0)
+            );
+        }
     }
 
     function test_commitRefusesPublicColumns() public {
-        TaskId taskId = open(defaultConfig(), 2);
+        TaskConfig memory config = defaultConfig();
+        config.genesis = pointOf(scalarFor(0, ROUNDS, 50));
+        config.emptySlot = pointOf(scalarFor(0, ROUNDS, 60));
+        TaskId taskId = open(config, 2);
         Submission[] memory list = submissions(taskId, 0, 2);
-        _copyInto(list[0], taskId, 0, 0, pointOf(EMPTY_SLOT_SCALAR));
+        _copyInto(list[0], taskId, 0, 0, config.emptySlot);
         _commitRefused(taskId, FIRST, list, _alreadyUsed(list[0].point));
-        _copyInto(list[0], taskId, 0, 0, pointOf(GENESIS_SCALAR));
+        _copyInto(list[0], taskId, 0, 0, config.genesis);
         _commitRefused(taskId, FIRST, list, _alreadyUsed(list[0].point));
+    }
+
+    function testFuzz_aPointBelongsToOneRound(uint256 scalar) public {
+        vm.assume(scalar % Bn254.SCALAR_FIELD != 0);
+        TaskId taskId = create(defaultConfig());
+        Round of_ = market.roundOfPoint(taskId, pointOf(scalar).x);
+        assertEq(Round.unwrap(of_), pointOf(scalar).x % ROUNDS, "round");
+    }
+
+    function test_commitNeedsListsOfOneLength() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        bytes32[3] memory fields = [bytes32("points"), "cids", "signatures"];
+        for (uint256 i = 0; i < 3; ++i) {
+            Updates memory updates = emptyUpdates(2);
+            if (i == 0) updates.points = new Point[](3);
+            if (i == 1) updates.cids = new bytes[](3);
+            if (i == 2) updates.signatures = new bytes[](3);
+            vm.expectRevert(abi.encodeWithSelector(IMarket.WrongLength.selector, fields[i], 3, 2));
+            vm.prank(AGGREGATOR);
+            market.commitRound(taskId, FIRST, updates);
+        }
     }
 
     function test_commitmentsOfTwoTasksDoNotMeet() public {
@@ -304,7 +336,7 @@ contract MarketTest is MarketFixture {
         );
         wallet.approve(market.updateDigest(taskId, FIRST, list[1].point, keccak256(list[1].cid)));
         vm.prank(AGGREGATOR);
-        market.commitRound(taskId, FIRST, list);
+        commitList(taskId, FIRST, list);
     }
 
     // ---------------------------------------------------------- settleRound
@@ -320,7 +352,7 @@ contract MarketTest is MarketFixture {
         Point memory model = pointOf(GENESIS_SCALAR + 6 * (updateScalar(0, 0) + updateScalar(0, 2)));
         vm.warp(START + SETTLE_WINDOW); // the last moment
         vm.expectEmit(address(market));
-        emit IMarket.RoundSettled(taskId, FIRST, 5, given.scores, paid, model);
+        emit IMarket.RoundSettled(taskId, FIRST, 5, given.scores, paid, model, 0, 0);
         vm.expectEmit(address(market));
         emit IMarket.RoundOpened(taskId, SECOND, START + SETTLE_WINDOW + COMMIT_WINDOW);
         settle(taskId, 0, given);
@@ -336,7 +368,6 @@ contract MarketTest is MarketFixture {
         assertEq(uint256(task.roundState), uint256(RoundState.Collecting), "next round");
         RoundView memory round = market.roundOf(taskId, FIRST);
         assertEq(uint256(round.state), uint256(RoundState.Settled), "state");
-        assertEq(round.acceptBits, 5, "accept");
     }
 
     function test_settleWithNobodyAcceptedPaysNothing() public {
@@ -399,14 +430,14 @@ contract MarketTest is MarketFixture {
     function test_settleChecksTheUpdates() public {
         TaskId taskId = committed(3);
         Settlement memory given = settlement(0, 3, 4);
-        bytes32 hash = keccak256(abi.encode(given.trainers, given.points));
+        bytes32 hash = updatesHash(given.trainers, given.points);
         (given.trainers[0], given.trainers[1]) = (given.trainers[1], given.trainers[0]);
-        bytes32 wrong = keccak256(abi.encode(given.trainers, given.points));
+        bytes32 wrong = updatesHash(given.trainers, given.points);
         vm.expectRevert(abi.encodeWithSelector(IMarket.UpdatesMismatch.selector, hash, wrong));
         settle(taskId, 0, given);
         // A trainer dropped.
         given = settlement(0, 2, 4);
-        wrong = keccak256(abi.encode(given.trainers, given.points));
+        wrong = updatesHash(given.trainers, given.points);
         vm.expectRevert(abi.encodeWithSelector(IMarket.UpdatesMismatch.selector, hash, wrong));
         settle(taskId, 0, given);
     }
@@ -486,11 +517,11 @@ contract MarketTest is MarketFixture {
         market.postBond{value: REWARD}(taskId);
         for (uint256 i = 0; i < 3; ++i) {
             vm.prank(trainer(i));
-            market.joinTask(taskId);
+            market.joinTask(taskId, noProof());
         }
         Submission[] memory list = submissions(taskId, 0, 3);
         vm.prank(OWNER);
-        market.commitRound(taskId, FIRST, list);
+        commitList(taskId, FIRST, list);
         Settlement memory given = settlement(0, 3, 4);
         vm.warp(START + SETTLE_WINDOW + 1);
         _expire(taskId, FIRST, given.trainers, given.points);
@@ -528,9 +559,9 @@ contract MarketTest is MarketFixture {
         TaskId taskId = committed(3);
         vm.warp(START + SETTLE_WINDOW + 1);
         Settlement memory given = settlement(0, 3, 4);
-        bytes32 hash = keccak256(abi.encode(given.trainers, given.points));
+        bytes32 hash = updatesHash(given.trainers, given.points);
         given.trainers[1] = ANYONE; // wants the bond
-        bytes32 wrong = keccak256(abi.encode(given.trainers, given.points));
+        bytes32 wrong = updatesHash(given.trainers, given.points);
         vm.expectRevert(abi.encodeWithSelector(IMarket.UpdatesMismatch.selector, hash, wrong));
         _expire(taskId, FIRST, given.trainers, given.points);
     }
@@ -592,11 +623,11 @@ contract MarketTest is MarketFixture {
         vm.expectRevert(reason);
         market.hasJoined(unknown, OWNER);
         vm.expectRevert(reason);
-        market.isPointUsed(unknown, 1);
+        market.roundOfPoint(unknown, 1);
         vm.expectRevert(reason);
         market.modelCommitment(unknown);
         vm.expectRevert(reason);
-        market.joinTask(unknown);
+        market.joinTask(unknown, noProof());
         vm.expectRevert(reason);
         market.postBond(unknown);
         vm.expectRevert(reason);
@@ -644,7 +675,7 @@ contract MarketTest is MarketFixture {
     {
         vm.expectRevert(reason);
         vm.prank(AGGREGATOR);
-        market.commitRound(taskId, round, list);
+        commitList(taskId, round, list);
     }
 
     function _settleRefused(TaskId taskId, Round round, bytes memory reason) private {

@@ -28,6 +28,11 @@ contract ModelCommitmentTest is Test {
             for (uint256 n = 1; n <= slots; ++n) {
                 assertEq(ModelCommitment.scale(slots) % n, 0, "remainder");
             }
+            // The least: a prime power that divides slots divides no smaller number, or K stays what it was.
+            uint256 before = ModelCommitment.scale(slots - 1);
+            uint256 step = ModelCommitment.scale(slots) / before;
+            assertEq(step == 1 ? before % slots : before * step % slots, 0, "not the least");
+            if (step > 1) assertTrue(before % slots != 0, "grew without need");
         }
     }
 

@@ -5,7 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Errors} from "@openzeppelin/contracts/utils/Errors.sol";
 import {IMarket} from "../src/interfaces/IMarket.sol";
-import {Round, Settlement, Submission} from "../src/types/Round.sol";
+import {Round, Settlement} from "../src/types/Round.sol";
 import {TaskConfig, TaskId} from "../src/types/Task.sol";
 import {ReentrantPayee, RefusingPayee} from "./utils/Accounts.sol";
 import {MarketFixture} from "./utils/MarketFixture.sol";
@@ -160,7 +160,7 @@ contract PaymentsTest is MarketFixture {
     function test_tokensCannotReenter() public {
         CallbackToken token = new CallbackToken();
         TaskConfig memory config = _inToken(address(token), token.mint);
-        token.setCallback(address(market), abi.encodeCall(IMarket.joinTask, (TaskId.wrap(1))));
+        token.setCallback(address(market), abi.encodeCall(IMarket.joinTask, (TaskId.wrap(1), noProof())));
         TaskId taskId = _createInToken(config);
         _assertTurnedAway(token);
         vm.prank(AGGREGATOR);
@@ -182,12 +182,13 @@ contract PaymentsTest is MarketFixture {
         TaskId one = TaskId.wrap(1);
         Round first = Round.wrap(0);
         Settlement memory none = settlement(0, 0, 4);
-        bytes[8] memory calls = [
+        bytes[9] memory calls = [
             abi.encodeCall(IMarket.createTask, (config, genesisCid, "rule")),
             abi.encodeCall(IMarket.postBond, (one)),
-            abi.encodeCall(IMarket.joinTask, (one)),
+            abi.encodeCall(IMarket.joinTask, (one, noProof())),
+            abi.encodeCall(IMarket.leaveTask, (one)),
             abi.encodeCall(IMarket.closeTask, (one)),
-            abi.encodeCall(IMarket.commitRound, (one, first, new Submission[](0))),
+            abi.encodeCall(IMarket.commitRound, (one, first, emptyUpdates(0))),
             abi.encodeCall(IMarket.settleRound, (one, first, none)),
             abi.encodeCall(IMarket.expireRound, (one, first, none.trainers, none.points)),
             abi.encodeCall(IMarket.withdraw, (one, OWNER))
@@ -220,7 +221,7 @@ contract PaymentsTest is MarketFixture {
         market.postBond{value: native ? BOND : 0}(taskId);
         for (uint256 i = 0; i < 2; ++i) {
             vm.prank(trainer(i));
-            market.joinTask(taskId);
+            market.joinTask(taskId, noProof());
         }
         for (uint256 round = 0; round < ROUNDS; ++round) {
             commit(taskId, round, 2);

@@ -67,6 +67,9 @@ contract TaskTermsTest is MarketFixture {
         config.settleWindowSeconds = 0;
         _tooSmall(config, "settleWindowSeconds", 0, 1);
         config = defaultConfig();
+        config.patience = 1;
+        _tooSmall(config, "learningRate", 0, 1);
+        config = defaultConfig();
         config.linearVka = 0;
         _tooSmall(config, "linearVka", 0, 1);
         config = defaultConfig();
@@ -81,6 +84,9 @@ contract TaskTermsTest is MarketFixture {
         config = defaultConfig();
         config.quorum = 5;
         _tooLarge(config, "quorum", 5, 4);
+        config = defaultConfig();
+        config.rounds = 65_537;
+        _tooLarge(config, "rounds", 65_537, 65_536);
         config = defaultConfig();
         config.k = 29;
         _tooLarge(config, "k", 29, 28);

@@ -289,7 +289,7 @@ async def test_own_commitment_of_an_earlier_round_is_refused(stage: Stage, clien
     task_id = await stage.open_task(client)
     sent = await stage.send(client, task_id, 0)
     await stage.reached(client, task_id, 1, 1)
-    with pytest.raises(refusals.PointAlreadyUsed):
+    with pytest.raises(refusals.InvalidField, match="modulo 2"):
         await send(client, stage.update(task_id, 1, stage.trainers[0], sent[0].column))
 
 

@@ -464,12 +464,12 @@ async def test_restart_between_rounds_goes_on(stage: Stage) -> None:
         task_id = await stage.open_task(client)
         await stage.send(client, task_id, 0)
         await stage.reached(client, task_id, 1, Step.COLLECTING)
-        early = [stage.update(task_id, 1, t, stage.draw(1000 + i)) for i, t in enumerate(stage.trainers[:2])]
+        early = [stage.update(task_id, 1, t, stage.draw(1000 + i, round=1)) for i, t in enumerate(stage.trainers[:2])]
         receipts = [await client.upload_update(update.header, update.data) for update in early]
     async with stage.running() as (_, client):
         assert [await client.upload_update(update.header, update.data) for update in early] == receipts
         for index, trainer in enumerate(stage.trainers[2:TRAINERS], start=2):
-            update = stage.update(task_id, 1, trainer, stage.draw(1000 + index))
+            update = stage.update(task_id, 1, trainer, stage.draw(1000 + index, round=1))
             await client.upload_update(update.header, update.data)
         journal = await finished(client, task_id)
         assert journal == [(number, step) for number in range(2) for step in ALL_STEPS]

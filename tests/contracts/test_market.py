@@ -64,7 +64,7 @@ def test_a_whole_task(world: World) -> None:
         assert committed.trainers == tuple(trainer.address for trainer in world.trainers[:3])
         assert committed.points == tuple(submission.point for submission in submissions)
         assert committed.cids == tuple(submission.cid for submission in submissions)
-        assert market.is_point_used(task_id, submissions[0].point[0])
+        assert market.round_of_point(task_id, submissions[0].point[0]) == number
         market.settle_round(world.anyone, task_id, number, world.settlement(submissions, (1, 0, 2)))
         market.publish_model(world.aggregator, task_id, number, b"model")
         settled = market.round(task_id, number)
@@ -100,7 +100,7 @@ def test_the_log_tells_the_story(world: World) -> None:
     assert [event.name for event in world.market.events(task_id, round=1)] == ["RoundOpened"]
     last = events[-1].block_number
     assert len(world.market.events(task_id, from_block=last, to_block=last)) == 2
-    assert events[3].args == {"trainer": world.trainers[0].address}
+    assert events[3].args == {"trainer": world.trainers[0].address, "stakeWei": 0}
 
 
 def test_tasks_do_not_share_logs_or_points(world: World) -> None:

@@ -2,14 +2,14 @@
 pragma solidity 0.8.30;
 
 import {Point} from "../types/Point.sol";
-import {Layer, Round, RoundState, RoundView, Settlement, Submission} from "../types/Round.sol";
+import {Layer, Round, RoundState, RoundView, Settlement, Updates} from "../types/Round.sol";
 import {TaskConfig, TaskId, TaskState, TaskView} from "../types/Task.sol";
 
 /// @title A market for proven contributions to federated training
 /// @notice An owner escrows a reward, trainers commit to updates, an aggregator under bond proves which of them
 /// count and how much, and the contract pays by the proven scores. No account has any power beyond its role in a
 /// task, and nothing can be upgraded.
-/// @dev For every token: the sum of escrow, bond and credits over all tasks equals the contract's balance, as long
+/// @dev For every token: the sum of escrow, bond, stakes and credits over all tasks equals the contract's balance, as long
 /// as nobody sends it tokens unasked and the token does not change balances by itself (rebasing is unsupported).
 interface IMarket {
     // ---------------------------------------------------------------- events
@@ -27,31 +27,38 @@ interface IMarket {
     /// @notice The aggregator posted its bond: the task is open.
     event BondPosted(TaskId indexed taskId, address indexed aggregator, uint256 amountWei);
 
-    /// @notice A trainer joined.
-    event TrainerJoined(TaskId indexed taskId, address indexed trainer);
+    /// @notice A trainer joined, with its stake if the task asks for one.
+    event TrainerJoined(TaskId indexed taskId, address indexed trainer, uint256 stakeWei);
+
+    /// @notice A trainer, or a member of a closed task, got its stake back; it is a member no more.
+    event TrainerLeft(TaskId indexed taskId, address indexed trainer, uint256 stakeWei);
 
     /// @notice A round began to collect; it must be committed by `commitDeadline` (Unix seconds).
     event RoundOpened(TaskId indexed taskId, Round indexed round, uint256 commitDeadline);
 
-    /// @notice A round's updates were fixed, in slot order; it must be settled by `settleDeadline` (Unix seconds).
+    /// @notice A round's updates were fixed, in slot order. `cids` has one CID after another, each after one byte with
+    /// its length. The round must be settled by `settleDeadline` (Unix seconds).
     event RoundCommitted(
         TaskId indexed taskId,
         Round indexed round,
         address[] trainers,
         Point[] points,
-        bytes[] cids,
+        bytes cids,
         uint256 settleDeadline
     );
 
     /// @notice A round's proofs were accepted. `scores` has one entry a slot, `paidWei` one a trainer; `model` is
-    /// the new commitment.
+    /// the new commitment, `norm` is |A|^2 of the sum A of the accepted updates (0 where the task has neither target
+    /// nor patience); the learning rate that follows is the first one, halved `halvings` times.
     event RoundSettled(
         TaskId indexed taskId,
         Round indexed round,
         uint256 acceptBits,
         uint64[] scores,
         uint256[] paidWei,
-        Point model
+        Point model,
+        uint256 norm,
+        uint256 halvings
     );
 
     /// @notice The aggregator said where the model after `round` can be fetched.
@@ -64,7 +71,7 @@ interface IMarket {
     /// @notice A task ended; unspent reward and bond were credited back.
     event TaskClosed(TaskId indexed taskId, uint256 refundedWei, uint256 bondReturnedWei);
 
-    /// @notice A credit was paid out.
+    /// @notice A credit was paid out; a stake that came with it is in `TrainerLeft`.
     event Withdrawn(TaskId indexed taskId, address indexed account, uint256 amountWei);
 
     // ---------------------------------------------------------------- errors
@@ -97,6 +104,8 @@ interface IMarket {
 
     /// @notice Thrown when a trainer joins twice.
     error AlreadyJoined(address trainer);
+    /// @notice Thrown when an account is not on the task's allow-list.
+    error NotAllowed(address trainer);
     /// @notice Thrown when a round names a trainer that has not joined the task.
     error NotJoined(address trainer);
     /// @notice Thrown when a round names a trainer twice.
@@ -111,7 +120,9 @@ interface IMarket {
     error InvalidSignature(address trainer);
     /// @notice Thrown when a point is not on the curve, is infinity, or has coordinates beyond the field.
     error InvalidPoint(uint256 x, uint256 y);
-    /// @notice Thrown when a point or its negation was used in this task before.
+    /// @notice Thrown when a point's x belongs to another round of the task: what was used once never fits again.
+    error PointOfAnotherRound(uint256 x, Round round, uint256 belongsTo);
+    /// @notice Thrown when a point or its negation is another trainer's in this round, or one of the public columns.
     error PointAlreadyUsed(uint256 x, uint256 y);
 
     /// @notice Thrown when a round is committed after its window.
@@ -123,7 +134,8 @@ interface IMarket {
     /// @notice Thrown when trainers and points are not those that the round committed to.
     error UpdatesMismatch(bytes32 committed, bytes32 given);
 
-    /// @notice Thrown when the Gram triangle or the scores have not the length that the task's slots ask for.
+    /// @notice Thrown when the Gram triangle or the scores have not the length that the task's slots ask for, or
+    /// lists that belong together differ in length.
     error WrongLength(bytes32 field, uint256 length, uint256 required);
     /// @notice Thrown when a Gram entry's magnitude is 2^62 or more.
     error GramOutOfRange(uint256 index, int64 value);
@@ -164,11 +176,16 @@ interface IMarket {
     /// @notice The aggregator posts its bond, and the first round begins to collect.
     function postBond(TaskId taskId) external payable;
 
-    /// @notice The caller becomes a trainer of a task that is not closed.
-    function joinTask(TaskId taskId) external;
+    /// @notice The caller becomes a trainer of a task that is not closed, and posts the stake that the task asks for.
+    /// @param proof Merkle proof of the caller under the task's `allowRoot`; ignored where it is 0.
+    function joinTask(TaskId taskId, bytes32[] calldata proof) external payable;
 
-    /// @notice The aggregator fixes the current round's updates; submission i fills slot i.
-    function commitRound(TaskId taskId, Round round, Submission[] calldata submissions) external;
+    /// @notice The caller takes its stake back from a task whose bond was never posted. All other tasks end by
+    /// themselves, and their stakes are paid out by `withdraw`.
+    function leaveTask(TaskId taskId) external;
+
+    /// @notice The aggregator fixes the current round's updates.
+    function commitRound(TaskId taskId, Round round, Updates calldata updates) external;
 
     /// @notice Anyone who holds the proofs settles the current round: scores are credited, the model moves on.
     function settleRound(TaskId taskId, Round round, Settlement calldata settlement) external;
@@ -185,10 +202,10 @@ interface IMarket {
         external;
 
     /// @notice The owner takes back a task whose bond was never posted. All other tasks close by themselves: with
-    /// the last settled round, or when a round expires.
+    /// the last settled round, with one that meets the task's target, or when a round expires.
     function closeTask(TaskId taskId) external;
 
-    /// @notice Pays `account` its credit. Anyone may trigger it.
+    /// @notice Pays `account` its credit and, once the task is closed, its stake. Anyone may trigger it.
     function withdraw(TaskId taskId, address account) external returns (uint256 amountWei);
 
     // ----------------------------------------------------------------- views
@@ -205,7 +222,7 @@ interface IMarket {
     /// @notice One round.
     function roundOf(TaskId taskId, Round round) external view returns (RoundView memory);
 
-    /// @notice What a task owes an account, and whether it can be withdrawn now.
+    /// @notice What a task owes an account (once it is closed, with the stake), and whether it can be withdrawn now.
     function creditOf(TaskId taskId, address account)
         external
         view
@@ -214,8 +231,8 @@ interface IMarket {
     /// @notice Whether an account has joined a task.
     function hasJoined(TaskId taskId, address account) external view returns (bool);
 
-    /// @notice Whether a point with this x was used in a task before.
-    function isPointUsed(TaskId taskId, uint256 pointX) external view returns (bool);
+    /// @notice The one round of a task that a point with this x can be committed in.
+    function roundOfPoint(TaskId taskId, uint256 pointX) external view returns (Round);
 
     /// @notice Commitment to a task's current model.
     function modelCommitment(TaskId taskId) external view returns (Point memory);

@@ -31,14 +31,35 @@ library Bn254 {
     }
 
     /// @notice a + b.
-    function add(Point memory a, Point memory b) internal view returns (Point memory sum) {
+    function add(Point memory a, Point memory b) internal view returns (Point memory total) {
         uint256[4] memory input = [a.x, a.y, b.x, b.y];
         bool ok;
-        // Safe: reads the 4 words of `input`, writes the 2 words of `sum`, both allocated above.
+        // Safe: reads the 4 words of `input`, writes the 2 words of `total`, both allocated above.
         assembly ("memory-safe") {
-            ok := staticcall(gas(), ADD, input, 0x80, sum, 0x40)
+            ok := staticcall(gas(), ADD, input, 0x80, total, 0x40)
         }
         if (!ok) revert IMarket.PrecompileFailed(ADD);
+    }
+
+    /// @notice The sum of those points whose bit is set, and how many they are; infinity if none is.
+    function sum(Point[] calldata points, uint256 bits)
+        internal
+        view
+        returns (Point memory total, uint256 count)
+    {
+        uint256[4] memory input; // the running sum, which begins at infinity, and the next point
+        bool ok = true;
+        for (uint256 i = 0; i < points.length && ok; ++i) {
+            if ((bits >> i) & 1 == 0) continue;
+            ++count;
+            (input[2], input[3]) = (points[i].x, points[i].y);
+            // Safe: reads the 4 words of `input` and writes its first 2.
+            assembly ("memory-safe") {
+                ok := staticcall(gas(), ADD, input, 0x80, input, 0x40)
+            }
+        }
+        if (!ok) revert IMarket.PrecompileFailed(ADD);
+        (total.x, total.y) = (input[0], input[1]);
     }
 
     /// @notice scalar * a.

@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {Bn254} from "./Bn254.sol";
 import {IMarket} from "../interfaces/IMarket.sol";
 import {Point} from "../types/Point.sol";
 import {Round} from "../types/Round.sol";
-import {Task, TaskId} from "../types/Task.sol";
+import {TaskTerms} from "./TaskTerms.sol";
+import {TaskConfig, TaskId} from "../types/Task.sol";
 
 /// @title Updates: what is signed, what is stored, what may not come twice
+/// @notice No point may be used twice in a task, and nothing is stored to see to that:
+/// - A point belongs to one round of a task of R rounds: the one that its x leaves modulo R. It is refused in every
+///   other, so a commitment of an earlier round, anybody's, can never come back; nor can its negation, which has the
+///   same x. An honest trainer draws one salt again until its point falls on its round: R tries on average, an
+///   addition of points each. Salts that are uniform but for that hide as before: they have 2,048 bits at least,
+///   and a point has 254.
+/// - Within a round all x are compared with one another, and with the two public columns (by half an x), which are nobody's work.
+/// - A task has each round once, so that is all. And since no memory of other people's points decides, nobody can
+///   use up, or front-run, what an honest trainer needs; it knows before it signs that its point will do.
 library Commitments {
     bytes32 internal constant UPDATE_TYPEHASH = keccak256(
         "UpdateCommitment(uint256 taskId,uint256 round,uint256 pointX,uint256 pointY,bytes32 cidDigest)"
@@ -17,18 +29,73 @@ library Commitments {
     function structHash(TaskId taskId, Round round, Point calldata point, bytes32 cidDigest)
         internal
         pure
-        returns (bytes32)
+        returns (bytes32 hash)
     {
-        return keccak256(
-            abi.encode(
-                UPDATE_TYPEHASH, TaskId.unwrap(taskId), Round.unwrap(round), point.x, point.y, cidDigest
-            )
-        );
+        bytes32 typeHash = UPDATE_TYPEHASH;
+        // Safe: abi.encode of the six words, in free memory, which stays free.
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            mstore(add(words, 0x20), taskId)
+            mstore(add(words, 0x40), round)
+            calldatacopy(add(words, 0x60), point, 0x40)
+            mstore(add(words, 0xa0), cidDigest)
+            hash := keccak256(words, 0xc0)
+        }
     }
 
-    /// @notice The one word that a round keeps of its updates.
-    function updatesHash(address[] memory trainers, Point[] memory points) internal pure returns (bytes32) {
-        return keccak256(abi.encode(trainers, points));
+    /// @notice keccak256 of bytes in calldata.
+    function digestOf(bytes calldata data) internal pure returns (bytes32 digest) {
+        // Safe: copies to free memory, which stays free.
+        assembly ("memory-safe") {
+            let copy := mload(0x40)
+            calldatacopy(copy, data.offset, data.length)
+            digest := keccak256(copy, data.length)
+        }
+    }
+
+    /// @notice The one word that a round keeps of its updates: keccak256 of all trainers' words, their number, and
+    /// all points' words.
+    function updatesHash(address[] calldata trainers, Point[] calldata points)
+        internal
+        pure
+        returns (bytes32 hash)
+    {
+        uint256 count = trainers.length;
+        if (points.length != count) revert IMarket.WrongLength("points", points.length, count);
+        // Safe: copies 32 * count and 64 * count bytes of arrays whose bounds the decoder has checked to free memory,
+        // which stays free. A trainer's word with dirty upper bits hashes to something else than a clean one.
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            let trainersBytes := shl(5, count)
+            calldatacopy(buffer, trainers.offset, trainersBytes)
+            mstore(add(buffer, trainersBytes), count)
+            calldatacopy(add(add(buffer, trainersBytes), 0x20), points.offset, shl(6, count))
+            hash := keccak256(buffer, add(mul(count, 0x60), 0x20))
+        }
+    }
+
+    /// @notice What `RoundCommitted` has for CIDs: one after another, each after one byte with its length.
+    /// @dev Reverts with InvalidCid unless each has 1..128 bytes.
+    function packed(bytes[] calldata cids) internal pure returns (bytes memory all) {
+        all = new bytes(cids.length * (1 + TaskTerms.MAX_CID_BYTES));
+        uint256 end;
+        // Safe: each entry takes at most what was allocated for it; then the length is cut to what was written.
+        assembly ("memory-safe") {
+            end := add(all, 0x20)
+        }
+        for (uint256 i = 0; i < cids.length; ++i) {
+            bytes calldata cid = cids[i];
+            TaskTerms.requireCid(cid);
+            assembly ("memory-safe") {
+                mstore8(end, cid.length)
+                calldatacopy(add(end, 1), cid.offset, cid.length)
+                end := add(add(end, 1), cid.length)
+            }
+        }
+        assembly ("memory-safe") {
+            mstore(all, sub(sub(end, all), 0x20))
+        }
     }
 
     /// @notice Reverts with UpdatesMismatch unless these are the updates that a round committed to.
@@ -40,11 +107,91 @@ library Commitments {
         if (given != committed) revert IMarket.UpdatesMismatch(committed, given);
     }
 
-    /// @notice Marks a valid point as used in a task; reverts if it was used before.
-    /// @dev By its x alone, so that the negation of somebody's commitment counts as used, too.
-    function useOnce(Task storage task, Point calldata point) internal {
-        Bn254.requireValid(point);
-        if (task.usedPoints[point.x]) revert IMarket.PointAlreadyUsed(point.x, point.y);
-        task.usedPoints[point.x] = true;
+    /// @notice The one round that a point can be used in, of a task with `rounds` rounds.
+    function roundOfPoint(uint256 pointX, uint256 rounds) internal pure returns (uint256) {
+        return pointX % rounds;
+    }
+
+    /// @notice What a task keeps of its two public columns to know them again.
+    /// @dev Half an x is enough: an honest point meets it once in 2^127, and its trainer would draw again.
+    function publicHalvesOf(TaskConfig calldata config) internal pure returns (uint256) {
+        return (config.genesis.x << 128) | (config.emptySlot.x & type(uint128).max);
+    }
+
+    /// @notice Reverts unless every point is valid, belongs to `round`, is nobody else's and no public column, and
+    /// every trainer comes once.
+    function requireFresh(
+        uint256 rounds,
+        uint256 publicHalves,
+        Round round,
+        address[] calldata trainers,
+        Point[] calldata points
+    ) internal pure {
+        uint256 repeated = _repeated(trainers, points);
+        for (uint256 i = 0; i < points.length; ++i) {
+            Point calldata point = points[i];
+            uint256 x = point.x;
+            Bn254.requireValid(point);
+            uint256 belongsTo = roundOfPoint(x, rounds);
+            if (belongsTo != Round.unwrap(round)) revert IMarket.PointOfAnotherRound(x, round, belongsTo);
+            if (_isPublic(x, publicHalves)) revert IMarket.PointAlreadyUsed(x, point.y);
+            if (i == repeated) _revertRepeated(trainers, points, i);
+        }
+    }
+
+    /// @notice Reverts with InvalidSignature unless the trainer signed the digest.
+    /// @dev Its key is tried first: that spares those who have no code the look for it. Nobody has a key to a
+    /// contract's address; an account that delegates to code (EIP-7702) may sign either way.
+    function requireSigned(address trainer, bytes32 digest, bytes calldata signature) internal view {
+        // The third value only explains the fault.
+        // slither-disable-next-line unused-return
+        (address signer, ECDSA.RecoverError fault,) = ECDSA.tryRecoverCalldata(digest, signature);
+        if (fault == ECDSA.RecoverError.NoError && signer == trainer) return;
+        if (!SignatureChecker.isValidERC1271SignatureNowCalldata(trainer, digest, signature)) {
+            revert IMarket.InvalidSignature(trainer);
+        }
+    }
+
+    function _isPublic(uint256 x, uint256 publicHalves) private pure returns (bool) {
+        uint256 half = x & type(uint128).max;
+        return half == publicHalves >> 128 || half == publicHalves & type(uint128).max;
+    }
+
+    /// @dev The first index at which a trainer or an x equals an earlier one, or the number of points. As many trainers
+    /// as points. Trainers' words are compared as they are: reading one with dirty upper bits as an address reverts.
+    function _repeated(address[] calldata trainers, Point[] calldata points)
+        private
+        pure
+        returns (uint256 repeated)
+    {
+        repeated = points.length;
+        // Safe: reads calldata only. All pairs, since the slots' order is the aggregator's to choose; 496 at most.
+        assembly ("memory-safe") {
+            let end := shl(5, repeated)
+            for { let i := 0x20 } lt(i, end) { i := add(i, 0x20) } {
+                let trainer := calldataload(add(trainers.offset, i))
+                let x := calldataload(add(points.offset, shl(1, i)))
+                let trainerAt := trainers.offset
+                let last := add(trainerAt, i)
+                let xAt := points.offset
+                let same := 0
+                for {} lt(trainerAt, last) {} {
+                    same := or(same, or(eq(calldataload(trainerAt), trainer), eq(calldataload(xAt), x)))
+                    trainerAt := add(trainerAt, 0x20)
+                    xAt := add(xAt, 0x40)
+                }
+                if same {
+                    repeated := shr(5, i)
+                    break
+                }
+            }
+        }
+    }
+
+    function _revertRepeated(address[] calldata trainers, Point[] calldata points, uint256 at) private pure {
+        for (uint256 i = 0; i < at; ++i) {
+            if (trainers[i] == trainers[at]) revert IMarket.DuplicateTrainer(trainers[at]);
+        }
+        revert IMarket.PointAlreadyUsed(points[at].x, points[at].y);
     }
 }

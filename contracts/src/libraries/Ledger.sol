@@ -4,7 +4,7 @@ pragma solidity 0.8.30;
 import {Task} from "../types/Task.sol";
 
 /// @title Who is owed what
-/// @notice Every wei of a task is in exactly one of escrow, bond and credits; these functions only move it between
+/// @notice Every wei of a task is in exactly one of escrow, bond, stakes and credits; these functions only move it between
 /// them. Amounts fit 128 bits since reward and bond of a task together do (TaskTerms), and the sums are checked.
 library Ledger {
     /// @notice floor(reward * score / sum of scores) for each of the first `count` slots; all 0 if the sum is.
@@ -15,13 +15,17 @@ library Ledger {
         returns (uint256[] memory shares)
     {
         shares = new uint256[](count);
-        uint256 sum;
-        for (uint256 i = 0; i < count; ++i) {
-            sum += scores[i];
-        }
-        if (sum == 0) return shares;
-        for (uint256 i = 0; i < count; ++i) {
-            shares[i] = uint256(rewardWei) * scores[i] / sum;
+        uint256 sum = 0;
+        // Safe: see above; indices are below the lengths, and checked.
+        unchecked {
+            for (uint256 i = 0; i < count; ++i) {
+                shares[i] = scores[i];
+                sum += shares[i];
+            }
+            if (sum == 0) return shares;
+            for (uint256 i = 0; i < count; ++i) {
+                shares[i] = uint256(rewardWei) * shares[i] / sum;
+            }
         }
     }
 
@@ -58,6 +62,20 @@ library Ledger {
         task.creditsWei += escrowWei + bondWei;
     }
 
+    /// @notice Enters an account with the task's stake.
+    function enter(Task storage task, address account) internal returns (uint128 stakeWei) {
+        stakeWei = task.config.stakeWei;
+        task.accounts[account].joined = true;
+        if (stakeWei != 0) task.stakesWei += stakeWei;
+    }
+
+    /// @notice Takes a member and its stake out of the books, to be paid out.
+    function leave(Task storage task, address account) internal returns (uint128 stakeWei) {
+        stakeWei = task.config.stakeWei;
+        task.accounts[account].joined = false;
+        if (stakeWei != 0) task.stakesWei -= stakeWei;
+    }
+
     /// @notice Takes an account's credit out of the books, to be paid out.
     function take(Task storage task, address account) internal returns (uint128 amountWei) {
         amountWei = task.accounts[account].creditWei;
@@ -70,9 +88,9 @@ library Ledger {
         returns (uint128 total)
     {
         for (uint256 i = 0; i < shares.length; ++i) {
-            if (shares[i] == 0) continue;
             // Each share is at most the 128-bit amount that it is a share of.
             uint128 share = uint128(shares[i]);
+            if (share == 0) continue;
             task.accounts[accounts[i]].creditWei += share;
             total += share;
         }

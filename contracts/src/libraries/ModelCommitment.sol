@@ -6,15 +6,20 @@ import {Point} from "../types/Point.sol";
 
 /// @title How the commitment to the model follows the accepted updates
 library ModelCommitment {
-    /// @notice K = lcm(1..slots), so that K / n is whole for every number n of accepted updates.
-    /// @dev lcm(1..32) = 144403552893600 fits 64 bits.
-    function scale(uint256 slots) internal pure returns (uint64) {
-        uint256 lcm = 1;
-        for (uint256 i = 2; i <= slots; ++i) {
-            lcm = lcm / _gcd(lcm, i) * i;
+    /// @dev lcm(1..n) for n = 0..32, six bytes each: looked up, since a settlement would pay for it otherwise.
+    bytes private constant SCALES = hex"00000000000100000000000100000000000200000000000600000000000c00000000003c00000000003c0000000001a4"
+        hex"0000000003480000000009d80000000009d8000000006c48000000006c48000000057fa8000000057fa8000000057fa8"
+        hex"0000000aff50000000baf450000000baf45000000de021f000000de021f000000de021f000000de021f000013f230c90"
+        hex"00013f230c9000063baf3ed000063baf3ed00012b30dbc700012b30dbc70021e488e58b0021e488e58b041aac93cbd50"
+        hex"835592797aa0";
+
+    /// @notice K = lcm(1..slots), so that K / n is whole for every number n of accepted updates. For slots <= 32.
+    function scale(uint256 slots) internal pure returns (uint256 lcm) {
+        bytes memory scales = SCALES;
+        // Safe: reads a word that ends inside the table, or inside its length before it.
+        assembly ("memory-safe") {
+            lcm := and(mload(add(add(scales, 0x06), mul(slots, 6))), 0xffffffffffff)
         }
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return uint64(lcm);
     }
 
     /// @notice M + (K / n) * (sum of the n accepted points); M itself if nobody was accepted.
@@ -23,19 +28,10 @@ library ModelCommitment {
         view
         returns (Point memory)
     {
-        Point memory sum; // (0, 0) is infinity
-        uint256 accepted;
-        for (uint256 i = 0; i < points.length; ++i) {
-            if ((acceptBits >> i) & 1 == 0) continue;
-            sum = Bn254.add(sum, points[i]);
-            ++accepted;
-        }
+        (Point memory sum, uint256 accepted) = Bn254.sum(points, acceptBits);
         if (accepted == 0) return model;
+        // Exact: K is a multiple of every number of accepted updates.
+        // slither-disable-next-line divide-before-multiply
         return Bn254.add(model, Bn254.mul(sum, modelScale / accepted));
-    }
-
-    function _gcd(uint256 a, uint256 b) private pure returns (uint256) {
-        while (b != 0) (a, b) = (b, a % b);
-        return a;
     }
 }

@@ -14,21 +14,21 @@ import {TaskConfig} from "../types/Task.sol";
 library ProofGate {
     /// @dev Bytes of a commitment at the head of a linear proof: x and y, big-endian.
     uint256 private constant POINT_BYTES = 64;
-    int64 private constant GRAM_LIMIT = 2 ** 62;
+    uint256 private constant GRAM_LIMIT = 0x4000000000000000; // 2^62
 
     /// @notice Reverts, naming the reason, unless both proofs hold for exactly this settlement of this task.
     /// @dev The caller has checked trainers and points against the round's record.
     function requireProven(TaskConfig storage config, Settlement calldata settlement) internal view {
         uint256 slots = config.slots;
         _requireShape(settlement, slots);
-        _requireProvenPoints(settlement.linearProof, settlement.points, config.emptySlot, slots);
+        _requireProvenPoints(settlement.linearProof, settlement.points, config, slots);
 
         address verifier = config.verifier;
         uint256[] memory linear = linearInstances(settlement.gram, slots * config.dim);
+        uint256[] memory rule = ruleInstances(settlement, slots, config.ruleParams, linear);
         _requireAccepted(
             Layer.Linear, verifier, config.linearVka, settlement.linearProof, linear, settlement.linearVka
         );
-        uint256[] memory rule = ruleInstances(settlement, slots, config.ruleParams);
         _requireAccepted(Layer.Rule, verifier, config.ruleVka, settlement.ruleProof, rule, settlement.ruleVka);
     }
 
@@ -44,25 +44,38 @@ library ProofGate {
     }
 
     /// @notice Public instances of the rule layer: Gram triangle, active, parameters, accept, scores.
-    function ruleInstances(Settlement calldata settlement, uint256 slots, uint256[] memory params)
-        internal
-        pure
-        returns (uint256[] memory instances)
-    {
-        uint256 next = settlement.gram.length;
-        instances = new uint256[](next + 3 * slots + params.length);
-        _putGram(instances, settlement.gram);
-        for (uint256 i = 0; i < slots; ++i) {
-            instances[next++] = i < settlement.points.length ? 1 : 0;
+    /// Reverts with ScoreWithoutAccept where a slot that is not accepted has a score.
+    /// @param linear The linear layer's instances: they begin with the same triangle, which is taken from there.
+    function ruleInstances(
+        Settlement calldata settlement,
+        uint256 slots,
+        uint256[] memory params,
+        uint256[] memory linear
+    ) internal pure returns (uint256[] memory instances) {
+        uint256 triangle = linear.length - 1;
+        instances = new uint256[](triangle + 3 * slots + params.length);
+        // Safe: both arrays have at least `triangle` entries.
+        assembly ("memory-safe") {
+            mcopy(add(instances, 0x20), add(linear, 0x20), shl(5, triangle))
         }
-        for (uint256 i = 0; i < params.length; ++i) {
-            instances[next++] = params[i];
-        }
-        for (uint256 i = 0; i < slots; ++i) {
-            instances[next++] = (settlement.acceptBits >> i) & 1;
-        }
-        for (uint256 i = 0; i < slots; ++i) {
-            instances[next++] = settlement.scores[i];
+        uint256 trainerCount = settlement.points.length;
+        uint256 active = triangle;
+        uint256 accept = triangle + slots + params.length;
+        uint256 acceptBits = settlement.acceptBits;
+        uint64[] calldata scores = settlement.scores;
+        // Safe: indices stay below the length that was allocated from the same numbers.
+        unchecked {
+            for (uint256 i = 0; i < params.length; ++i) {
+                instances[active + slots + i] = params[i];
+            }
+            for (uint256 i = 0; i < slots; ++i) {
+                if (i < trainerCount) instances[active + i] = 1;
+                uint256 accepted = (acceptBits >> i) & 1;
+                uint64 score = scores[i];
+                if (score != 0 && accepted == 0) revert IMarket.ScoreWithoutAccept(i, score);
+                instances[accept + i] = accepted;
+                instances[accept + slots + i] = score;
+            }
         }
     }
 
@@ -77,43 +90,69 @@ library ProofGate {
         uint256 acceptBits = settlement.acceptBits;
         uint256 trainerCount = settlement.points.length;
         if (acceptBits >> trainerCount != 0) revert IMarket.AcceptedEmptySlot(acceptBits, trainerCount);
-        for (uint256 i = 0; i < slots; ++i) {
-            uint64 score = settlement.scores[i];
-            if (score != 0 && (acceptBits >> i) & 1 == 0) revert IMarket.ScoreWithoutAccept(i, score);
-        }
     }
 
     /// @dev The verifier hashes the commitments at the proof's head, but compares them with nothing: this does.
     function _requireProvenPoints(
         bytes calldata proof,
         Point[] calldata points,
-        Point memory emptySlot,
+        TaskConfig storage config,
         uint256 slots
-    ) private pure {
+    ) private view {
         if (proof.length < slots * POINT_BYTES) {
             revert IMarket.LinearProofTooShort(proof.length, slots * POINT_BYTES);
         }
-        for (uint256 i = 0; i < slots; ++i) {
-            Point memory expected = i < points.length ? points[i] : emptySlot;
-            (uint256 x, uint256 y) =
-                abi.decode(proof[i * POINT_BYTES:(i + 1) * POINT_BYTES], (uint256, uint256));
-            if (x != expected.x || y != expected.y) revert IMarket.ProvenPointMismatch(i);
+        uint256 count = points.length;
+        for (uint256 i = 0; i < count; ++i) {
+            _requireProvenPoint(proof, i, points[i].x, points[i].y);
+        }
+        if (count == slots) return;
+        (uint256 emptyX, uint256 emptyY) = (config.emptySlot.x, config.emptySlot.y);
+        for (uint256 i = count; i < slots; ++i) {
+            _requireProvenPoint(proof, i, emptyX, emptyY);
         }
     }
 
+    /// @dev `proof` is known to hold a point for this slot.
+    function _requireProvenPoint(bytes calldata proof, uint256 slot, uint256 x, uint256 y) private pure {
+        uint256 provenX;
+        uint256 provenY;
+        // Safe: reads calldata only.
+        assembly ("memory-safe") {
+            let at := add(proof.offset, mul(slot, 0x40))
+            provenX := calldataload(at)
+            provenY := calldataload(add(at, 0x20))
+        }
+        if (provenX != x || provenY != y) revert IMarket.ProvenPointMismatch(slot);
+    }
+
+    /// @dev As field elements. `instances` has room.
     function _putGram(uint256[] memory instances, int64[] calldata gram) private pure {
-        for (uint256 i = 0; i < gram.length; ++i) {
-            int64 value = gram[i];
-            if (value <= -GRAM_LIMIT || value >= GRAM_LIMIT) revert IMarket.GramOutOfRange(i, value);
-            // Safe: the magnitude is below 2^62, and taken after the sign is known.
-            // forge-lint: disable-next-line(unsafe-typecast)
-            uint256 magnitude = uint64(value < 0 ? -value : value);
-            instances[i] = value < 0 ? Bn254.SCALAR_FIELD - magnitude : magnitude;
+        uint256 count = gram.length;
+        uint256 field = Bn254.SCALAR_FIELD;
+        uint256 outside = count;
+        // Safe: reads `count` words of calldata, and writes as many words of `instances`. A word that is a proper
+        // int64 of a magnitude below the limit passes, and no other.
+        assembly ("memory-safe") {
+            let at := gram.offset
+            let to := add(instances, 0x20)
+            let lowest := sub(1, GRAM_LIMIT)
+            let width := sub(shl(1, GRAM_LIMIT), 1)
+            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
+                let value := calldataload(at)
+                if iszero(lt(sub(value, lowest), width)) {
+                    outside := i
+                    break
+                }
+                // A negative value counts from the field's end.
+                mstore(to, add(value, mul(field, slt(value, 0))))
+                at := add(at, 0x20)
+                to := add(to, 0x20)
+            }
         }
+        if (outside != count) revert IMarket.GramOutOfRange(outside, gram[outside]);
     }
 
-    /// @dev The encoding must be canonical, hence built here: the verifier reads evaluations at fixed offsets of its
-    /// calldata, whatever the offsets in the head say.
     function _requireAccepted(
         Layer layer,
         address verifier,
@@ -122,29 +161,55 @@ library ProofGate {
         uint256[] memory instances,
         bytes32[] calldata vka
     ) private view {
-        bytes32 given = keccak256(abi.encodePacked(vka));
+        (bytes32 given, bool ok, uint256 answerBytes, uint256 success, bytes32 digest) =
+            _ask(verifier, pinned, proof, instances, vka);
         if (given != pinned) revert IMarket.VkaMismatch(layer, pinned, given);
-
-        bytes memory request = abi.encodeCall(IHalo2Verifier.verifyProof, (proof, instances, vka));
-        (bool ok, uint256 answerBytes, uint256 success, bytes32 digest) = _ask(verifier, request);
         if (!ok) revert IMarket.ProofRejected(layer);
         // Also what an address without code leads to: it succeeds and answers nothing.
         if (answerBytes < 64 || success != 1 || digest != pinned) revert IMarket.VerifierMisbehaved(layer);
     }
 
-    /// @dev A static call, since a verifier has no business changing state.
-    function _ask(address verifier, bytes memory request)
-        private
-        view
-        returns (bool ok, uint256 answerBytes, uint256 success, bytes32 digest)
-    {
-        // Safe: reads `request`, and writes at most the two scratch words. Only two words of the answer are valid
-        // ABI, so only they are copied.
+    /// @dev Hashes the key, and asks the verifier only if it is the pinned one. A static call, since a verifier has no
+    /// business changing state. The encoding must be canonical, hence built here: the verifier reads evaluations at
+    /// fixed offsets of its calldata, whatever the offsets in the head say.
+    function _ask(
+        address verifier,
+        bytes32 pinned,
+        bytes calldata proof,
+        uint256[] memory instances,
+        bytes32[] calldata vka
+    ) private view returns (bytes32 given, bool ok, uint256 answerBytes, uint256 success, bytes32 digest) {
+        bytes4 selector = IHalo2Verifier.verifyProof.selector;
+        // Safe: writes behind the free pointer, which stays: the next request may have the memory again; and at most
+        // the two scratch words. Only two words of the answer are valid ABI, so only they are copied. Lengths are
+        // those of arrays that the decoder found inside calldata, so no sum of them overflows.
         assembly ("memory-safe") {
-            ok := staticcall(gas(), verifier, add(request, 0x20), mload(request), 0x00, 0x40)
-            answerBytes := returndatasize()
-            success := mload(0x00)
-            digest := mload(0x20)
+            let request := mload(0x40)
+            let args := add(request, 0x04)
+            let proofPadded := and(add(proof.length, 0x1f), not(0x1f))
+            let instancesBytes := shl(5, mload(instances))
+            let vkaBytes := shl(5, vka.length)
+            let instancesAt := add(0x80, proofPadded)
+            let vkaAt := add(add(instancesAt, 0x20), instancesBytes)
+            mstore(request, selector)
+            mstore(args, 0x60)
+            mstore(add(args, 0x20), instancesAt)
+            mstore(add(args, 0x40), vkaAt)
+            mstore(add(args, 0x60), proof.length)
+            calldatacopy(add(args, 0x80), proof.offset, proof.length)
+            // The padding. If there is none, this is where the next argument begins, and is written again.
+            mstore(add(add(args, 0x80), proof.length), 0)
+            mcopy(add(args, instancesAt), instances, add(instancesBytes, 0x20))
+            mstore(add(args, vkaAt), vka.length)
+            calldatacopy(add(add(args, vkaAt), 0x20), vka.offset, vkaBytes)
+            given := keccak256(add(add(args, vkaAt), 0x20), vkaBytes)
+            if eq(given, pinned) {
+                let requestBytes := add(add(vkaAt, 0x24), vkaBytes)
+                ok := staticcall(gas(), verifier, request, requestBytes, 0x00, 0x40)
+                answerBytes := returndatasize()
+                success := mload(0x00)
+                digest := mload(0x20)
+            }
         }
     }
 }

@@ -18,6 +18,8 @@ library TaskTerms {
     uint256 internal constant RESERVED_ROWS = 518;
     uint256 internal constant MAX_FRACTIONAL_BITS = 64;
     uint256 internal constant MAX_RULE_PARAMS = 16;
+    /// @dev A trainer draws salts that often until its point belongs to the round.
+    uint256 internal constant MAX_ROUNDS = 65_536;
     uint256 internal constant MAX_WINDOW_SECONDS = 365 days;
     uint256 internal constant MAX_CID_BYTES = 128;
     uint256 internal constant MAX_RULE_NAME_BYTES = 64;
@@ -30,6 +32,8 @@ library TaskTerms {
         _requireMoney(config);
         _requireShape(config);
         _requireProofs(config);
+        // A rule for the learning rate needs a rate.
+        if (config.patience != 0) _atLeast("learningRate", config.learningRate, 1);
         requireCid(genesisCid);
         _atMost("ruleName", bytes(ruleName).length, MAX_RULE_NAME_BYTES);
     }
@@ -47,6 +51,7 @@ library TaskTerms {
         // With a smaller bond it could pay not to settle.
         _atLeast("bondWei", config.bondWei, config.rewardPerRoundWei);
         _atLeast("rounds", config.rounds, 1);
+        _atMost("rounds", config.rounds, MAX_ROUNDS);
         uint256 rewardWei = uint256(config.rewardPerRoundWei) * config.rounds;
         // The ledger counts in 128 bits, and a task's credits can reach reward and bond together.
         _atMost("rewardPerRoundWei", rewardWei, type(uint128).max);
@@ -82,6 +87,10 @@ library TaskTerms {
         }
         Bn254.requireValid(config.genesis);
         Bn254.requireValid(config.emptySlot);
+        // One column for two purposes.
+        if (config.emptySlot.x == config.genesis.x) {
+            revert IMarket.PointAlreadyUsed(config.emptySlot.x, config.emptySlot.y);
+        }
     }
 
     function _atLeast(bytes32 field, uint256 value, uint256 minimum) private pure {

@@ -16,7 +16,7 @@ function roundDiffers(Round a, Round b) pure returns (bool) {
     return Round.unwrap(a) != Round.unwrap(b);
 }
 
-/// @notice `Collecting` is not stored: it is what the current round is before anything else is written.
+/// @notice Only the current round's state is stored: every earlier one was settled, or there would be no later one.
 enum RoundState {
     None,
     Collecting,
@@ -31,36 +31,26 @@ enum Layer {
     Rule
 }
 
-/// @notice A round in storage: two words. Whatever a log can carry is not here.
-/// @param updates Hash of the round's trainers and points, see Commitments.updatesHash.
-/// @param acceptBits Bit i: the update in slot i was accepted.
-struct RoundRecord {
-    bytes32 updates;
-    RoundState state;
-    uint8 trainerCount;
-    uint32 acceptBits;
-    uint40 committedAt;
-}
-
-/// @notice A round as views return it; deadlines are Unix seconds, 0 where they do not apply.
+/// @notice A round as views return it; deadlines are Unix seconds, 0 where they do not apply. Who took part, and
+/// what came of it, is in the round's logs.
+/// @param updates Hash of the current round's trainers and points, once it is committed (Commitments.updatesHash).
 struct RoundView {
     RoundState state;
     uint256 commitDeadline;
     uint256 settleDeadline;
-    uint256 trainerCount;
-    uint256 acceptBits;
     bytes32 updates;
 }
 
-/// @notice One trainer's signed update, in the order of the slots.
-/// @param point Commitment to the update.
-/// @param cid Binary CIDv1 of the update's bytes, 1..128 bytes.
-/// @param signature The trainer's EIP-712 signature over UpdateCommitment (ERC-1271 for contract wallets).
-struct Submission {
-    address trainer;
-    Point point;
-    bytes cid;
-    bytes signature;
+/// @notice Everything that commits a round; entry i of each list fills slot i.
+/// @param trainers Members of the task, each once.
+/// @param points Commitments to the updates, each with an x that is the round modulo the task's rounds.
+/// @param cids Binary CIDv1 of each update's bytes, 1..128 bytes.
+/// @param signatures Each trainer's EIP-712 signature over UpdateCommitment (ERC-1271 for contract wallets).
+struct Updates {
+    address[] trainers;
+    Point[] points;
+    bytes[] cids;
+    bytes[] signatures;
 }
 
 /// @notice Everything that settles a round.

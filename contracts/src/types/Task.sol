@@ -2,7 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Point} from "./Point.sol";
-import {Round, RoundRecord, RoundState} from "./Round.sol";
+import {Round, RoundState} from "./Round.sol";
 
 /// @notice Number of a task; the first is 1.
 type TaskId is uint256;
@@ -21,22 +21,30 @@ enum TaskState {
     Closed
 }
 
-/// @notice What a task promises. It never changes after `createTask`.
+/// @notice What a task promises. It never changes after `createTask`. The order packs it into storage: a call reads
+/// few words.
 /// @param aggregator The only account that may post the bond, commit rounds and publish models.
-/// @param token ERC-20 of reward and bond; 0 is the chain's native currency.
-/// @param rewardPerRoundWei Split by score in each settled round, in the token's smallest unit.
-/// @param bondWei Posted by the aggregator, lost when a committed round expires; at least one round's reward.
-/// @param rounds Number of rounds, numbered from 0.
+/// @param rounds Number of rounds, numbered from 0; at most 65,536.
+/// @param commitWindowSeconds From a round's opening to the latest `commitRound`.
+/// @param settleWindowSeconds From `commitRound` to the latest `settleRound`.
+/// @param verifier The reusable Halo2 verifier that both layers' proofs are checked with.
+/// @param dim Length of an update, 1..2^k - 518.
 /// @param quorum Fewest trainers of a committed round, 1..slots.
 /// @param slots Slots of both circuits, 3..32.
 /// @param bits Width of an update's entry: 4, 8 or 16.
-/// @param dim Length of an update, 1..2^k - 518.
 /// @param k Log2 of the commitment's domain, 10..28.
 /// @param fractionalBits q of the public scale 2^-q, at most 64.
-/// @param commitWindowSeconds From a round's opening to the latest `commitRound`.
-/// @param settleWindowSeconds From `commitRound` to the latest `settleRound`.
 /// @param payByRound Credits are claimable after each round; otherwise when the task is closed.
-/// @param verifier The reusable Halo2 verifier that both layers' proofs are checked with.
+/// @param patience Rounds without progress after which the learning rate is halved; 0 keeps it constant.
+/// @param token ERC-20 of reward, bond and stakes; 0 is the chain's native currency.
+/// @param learningRate Of the first round, in units of 2^-32; 0 if the task leaves it to its trainers.
+/// @param rewardPerRoundWei Split by score in each settled round, in the token's smallest unit.
+/// @param targetNorm The task is done when |A|^2 <= targetNorm * n^2, A the sum of a round's n > 0 accepted
+/// updates; 0 asks for nothing. In squared units of 2^-q.
+/// @param bondWei Posted by the aggregator, lost when a committed round expires; at least one round's reward.
+/// @param stakeWei Posted by each trainer when it joins, returned with the task's end; 0 asks for none.
+/// @param allowRoot Merkle root of those who may join (OpenZeppelin's standard tree over one address a leaf); 0 is
+/// open to all.
 /// @param linearVka keccak256 of the linear layer's verifying-key words.
 /// @param ruleVka keccak256 of the rule layer's verifying-key words.
 /// @param ruleParams Public parameters of the rule (for multi-Krum: f), each a field element, at most 16.
@@ -44,20 +52,25 @@ enum TaskState {
 /// @param emptySlot Commitment to the public column of a slot that nobody filled.
 struct TaskConfig {
     address aggregator;
-    address token;
-    uint128 rewardPerRoundWei;
-    uint128 bondWei;
     uint32 rounds;
+    uint32 commitWindowSeconds;
+    uint32 settleWindowSeconds;
+    address verifier;
+    uint32 dim;
     uint8 quorum;
     uint8 slots;
     uint8 bits;
-    uint32 dim;
     uint8 k;
     uint8 fractionalBits;
-    uint32 commitWindowSeconds;
-    uint32 settleWindowSeconds;
     bool payByRound;
-    address verifier;
+    uint16 patience;
+    address token;
+    uint64 learningRate;
+    uint128 rewardPerRoundWei;
+    uint96 targetNorm;
+    uint128 bondWei;
+    uint128 stakeWei;
+    bytes32 allowRoot;
     bytes32 linearVka;
     bytes32 ruleVka;
     uint256[] ruleParams;
@@ -71,34 +84,52 @@ struct Account {
     bool joined;
 }
 
+/// @notice What the hyper-parameter rule remembers, see Pace.
+/// @param bestNorm, bestCount The lowest |A|^2 / n^2 so far, as |A|^2 and n; n = 0 before the first.
+/// @param stale Rounds since then, or since the last halving.
+/// @param halvings How often the learning rate was halved; it stays at 64, where any rate is 0.
+struct PaceState {
+    uint80 bestNorm;
+    uint8 bestCount;
+    uint16 stale;
+    uint8 halvings;
+}
+
 /// @notice A task in storage.
+/// @param roundState Of the current round.
 /// @param phaseStartedAt When the current round was opened or, once it is committed, committed (Unix seconds).
-/// @param createdAtBlock Where the task's logs begin.
-/// @param modelScale K = lcm(1..slots): the model is an integer vector in units of 2^-q / K.
-/// @param escrowWei Reward not yet credited to anyone.
 /// @param creditsWei Sum of all accounts' credits.
+/// @param escrowWei Reward not yet credited to anyone.
 /// @param bondWei The aggregator's bond while it is posted.
+/// @param createdAtBlock Where the task's logs begin.
+/// @param updates Hash of the last committed round's trainers and points; before the first, anything but 0.
+/// @param publicHalves The low 128 bits of the x of genesis and empty slot, so that a commit reads one word.
 /// @param model Commitment to the current model.
+/// @param stakesWei Sum of the stakes of those who joined and have not got it back.
 struct Task {
     TaskState state;
+    RoundState roundState;
     Round currentRound;
     uint40 phaseStartedAt;
-    uint64 createdAtBlock;
-    uint64 modelScale;
-    uint128 escrowWei;
     uint128 creditsWei;
+    uint128 escrowWei;
     uint128 bondWei;
     address owner;
+    uint40 createdAtBlock;
+    bytes32 updates;
+    uint256 publicHalves;
     Point model;
+    PaceState pace;
+    uint128 stakesWei;
     TaskConfig config;
     mapping(address account => Account) accounts;
-    mapping(Round round => RoundRecord) rounds;
-    mapping(uint256 pointX => bool) usedPoints;
 }
 
 /// @notice A task as views return it.
 /// @param roundState State of the current round; `None` unless the task is `Open`.
+/// @param modelScale K = lcm(1..slots): the model is an integer vector in units of 2^-q / K.
 /// @param deadline Latest time of the current round's next step (Unix seconds); 0 unless the task is `Open`.
+/// @param learningRate Of the current round, in units of 2^-32.
 struct TaskView {
     address owner;
     TaskState state;
@@ -110,6 +141,9 @@ struct TaskView {
     uint256 escrowWei;
     uint256 creditsWei;
     uint256 bondWei;
+    uint256 stakesWei;
+    uint256 learningRate;
+    PaceState pace;
     Point model;
     TaskConfig config;
 }

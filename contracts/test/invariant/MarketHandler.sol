@@ -4,9 +4,10 @@ pragma solidity 0.8.30;
 import {IMarket} from "../../src/interfaces/IMarket.sol";
 import {Market} from "../../src/Market.sol";
 import {Point} from "../../src/types/Point.sol";
-import {Round, RoundState, Settlement, Submission} from "../../src/types/Round.sol";
+import {Round, RoundState, Settlement} from "../../src/types/Round.sol";
 import {TaskConfig, TaskId, TaskState, TaskView} from "../../src/types/Task.sol";
-import {MarketFixture} from "../utils/MarketFixture.sol";
+import {MarketFixture, Submission} from "../utils/MarketFixture.sol";
+import {LogBook} from "./LogBook.sol";
 import {PlainToken} from "../utils/Tokens.sol";
 
 /// @notice Plays every role at random. A step that does not fit the state of the task that it drew does nothing.
@@ -17,6 +18,7 @@ contract MarketHandler is MarketFixture {
     address private constant SELF_DEALER = address(0x5E1F); // owner and aggregator of some tasks
 
     PlainToken public token;
+    LogBook public book;
     address[] public accounts;
     uint256 private _nextScalar = 1000;
 
@@ -32,6 +34,7 @@ contract MarketHandler is MarketFixture {
     constructor() {
         setUp();
         token = new PlainToken();
+        book = new LogBook();
         accounts.push(OWNER);
         accounts.push(AGGREGATOR);
         accounts.push(SELF_DEALER);
@@ -46,6 +49,13 @@ contract MarketHandler is MarketFixture {
         }
     }
 
+    /// @dev Every step's logs go into the book.
+    modifier logged() {
+        vm.recordLogs();
+        _;
+        book.read(vm.getRecordedLogs(), address(market));
+    }
+
     function marketAddress() external view returns (Market) {
         return market;
     }
@@ -56,7 +66,7 @@ contract MarketHandler is MarketFixture {
 
     // ---------------------------------------------------------------- steps
 
-    function createTask(uint256 seed) external {
+    function createTask(uint256 seed) external logged {
         if (_live() == DRAWN_FROM) return; // so that tasks get somewhere before they are forgotten
         TaskConfig memory config = defaultConfig();
         config.token = seed % 2 == 0 ? address(0) : address(token);
@@ -65,6 +75,9 @@ contract MarketHandler is MarketFixture {
         config.bondWei = config.rewardPerRoundWei + uint128((seed >> 40) % 1e6);
         config.quorum = uint8(1 + (seed >> 64) % 3);
         config.payByRound = (seed >> 72) % 2 == 0;
+        config.stakeWei = uint128((seed >> 80) % 3) * 500;
+        (config.learningRate, config.patience) = (1 << 40, uint16((seed >> 84) % 3));
+        config.targetNorm = uint96((seed >> 88) % 2) * 50;
         bool selfDealing = (seed >> 73) % 4 == 0;
         if (selfDealing) config.aggregator = SELF_DEALER;
 
@@ -75,7 +88,7 @@ contract MarketHandler is MarketFixture {
         _count("create");
     }
 
-    function postBond(uint256 seed) external {
+    function postBond(uint256 seed) external logged {
         (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
         if (!found || task.state != TaskState.Funded) return;
         bool native = task.config.token == address(0);
@@ -85,18 +98,31 @@ contract MarketHandler is MarketFixture {
         _count("bond");
     }
 
-    function joinTask(uint256 seed) external {
+    function joinTask(uint256 seed) external logged {
         (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
         if (!found || task.state == TaskState.Closed) return;
         for (uint256 i = 0; i < TRAINERS; ++i) {
             if ((seed >> (128 + i)) & 1 == 0 || market.hasJoined(taskId, trainer(i))) continue;
+            bool native = task.config.token == address(0);
             vm.prank(trainer(i));
-            market.joinTask(taskId);
+            market.joinTask{value: native ? task.config.stakeWei : 0}(taskId, noProof());
+            paidInWei[task.config.token] += task.config.stakeWei;
         }
         _count("join");
     }
 
-    function commitRound(uint256 seed) external {
+    function leaveTask(uint256 seed) external logged {
+        (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
+        address who = trainer((seed >> 128) % TRAINERS);
+        if (!found || task.state != TaskState.Funded || !market.hasJoined(taskId, who)) return;
+        if ((seed >> 160) % 4 != 0) return; // seldom: somebody should be left
+        vm.prank(who);
+        market.leaveTask(taskId);
+        paidOutWei[task.config.token] += task.config.stakeWei;
+        _count("leave");
+    }
+
+    function commitRound(uint256 seed) external logged {
         (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
         if (!found || task.roundState != RoundState.Collecting || block.timestamp > task.deadline) return;
         Submission[] memory list = new Submission[](SLOTS);
@@ -107,7 +133,9 @@ contract MarketHandler is MarketFixture {
             if (!market.hasJoined(taskId, trainer(i)) || (seed >> (128 + i)) % 4 == 0) continue;
             Submission memory one = list[count++];
             one.trainer = trainer(i);
-            one.point = pointOf(_nextScalar++);
+            one.point = pointOf(
+                _nextScalar = scalarFor(Round.unwrap(task.currentRound), task.config.rounds, _nextScalar + 1)
+            );
             one.cid = "cid";
             one.signature = signed(taskId, Round.unwrap(task.currentRound), i, one.point, one.cid);
             _committedTrainers[taskId].push(one.trainer);
@@ -119,11 +147,11 @@ contract MarketHandler is MarketFixture {
             mstore(list, count)
         }
         vm.prank(task.config.aggregator);
-        market.commitRound(taskId, task.currentRound, list);
+        commitList(taskId, task.currentRound, list);
         _count("commit");
     }
 
-    function settleRound(uint256 seed) external {
+    function settleRound(uint256 seed) external logged {
         (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
         if (!found || task.roundState != RoundState.Committed || block.timestamp > task.deadline) return;
         Settlement memory given = _settlement(taskId, seed);
@@ -137,7 +165,7 @@ contract MarketHandler is MarketFixture {
         _count("settle");
     }
 
-    function expireRound(uint256 seed) external {
+    function expireRound(uint256 seed) external logged {
         (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
         if (!found || task.state != TaskState.Open || block.timestamp <= task.deadline) return;
         bool committed_ = task.roundState == RoundState.Committed;
@@ -148,7 +176,7 @@ contract MarketHandler is MarketFixture {
         _count(committed_ ? bytes32("expire committed") : bytes32("expire collecting"));
     }
 
-    function closeTask(uint256 seed) external {
+    function closeTask(uint256 seed) external logged {
         (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
         // Seldom: a cancelled task is of no further use.
         if (!found || task.state != TaskState.Funded || (seed >> 128) % 8 != 0) return;
@@ -157,7 +185,7 @@ contract MarketHandler is MarketFixture {
         _count("cancel");
     }
 
-    function withdraw(uint256 seed) external {
+    function withdraw(uint256 seed) external logged {
         (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
         address who = accounts[(seed >> 128) % accounts.length];
         if (!found) return;
@@ -170,14 +198,14 @@ contract MarketHandler is MarketFixture {
     }
 
     /// @notice Somebody tries something that is not his to do, with nonsense for arguments: nothing may come of it.
-    function trespass(uint256 seed) external {
+    function trespass(uint256 seed) external logged {
         (bool found, TaskId taskId, TaskView memory task) = _draw(seed);
         if (!found) return;
         Round round = task.currentRound;
         bytes[5] memory calls = [
             abi.encodeCall(IMarket.closeTask, (taskId)),
             abi.encodeCall(IMarket.postBond, (taskId)),
-            abi.encodeCall(IMarket.commitRound, (taskId, round, new Submission[](3))),
+            abi.encodeCall(IMarket.commitRound, (taskId, round, emptyUpdates(3))),
             abi.encodeCall(IMarket.publishModel, (taskId, round, "cid")),
             abi.encodeCall(
                 IMarket.settleRound, (taskId, Round.wrap(Round.unwrap(round) + 1), _settlement(taskId, seed))
@@ -190,7 +218,9 @@ contract MarketHandler is MarketFixture {
     }
 
     function passTime(uint256 seed) external {
-        vm.warp(block.timestamp + 1 + seed % (SETTLE_WINDOW / 4));
+        // Now and then long enough for every window to pass.
+        bool long = (seed >> 128) % 8 == 0;
+        vm.warp(block.timestamp + 1 + (long ? SETTLE_WINDOW : seed % (SETTLE_WINDOW / 4)));
         _count("time");
     }
 
@@ -221,6 +251,9 @@ contract MarketHandler is MarketFixture {
         given.trainers = _committedTrainers[taskId];
         given.points = _committedPoints[taskId];
         given.gram = new int64[](SLOTS * (SLOTS + 1) / 2);
+        for (uint256 i = 0; i < given.gram.length; ++i) {
+            given.gram[i] = int64(int256(uint256(keccak256(abi.encode(seed, i))) % 600)) - 150;
+        }
         given.scores = new uint64[](SLOTS);
         for (uint256 i = 0; i < given.points.length; ++i) {
             if ((seed >> i) & 1 == 0) continue;
@@ -235,7 +268,10 @@ contract MarketHandler is MarketFixture {
     /// @dev Trainers have no other role here, so that their credits are rewards or shares of a bond.
     function _trainersCredit(TaskId taskId) private view returns (uint256 sum) {
         for (uint256 i = 0; i < TRAINERS; ++i) {
-            sum += credit(taskId, trainer(i));
+            uint256 stakeWei = market.taskOf(taskId).config.stakeWei;
+            bool owed =
+                market.taskOf(taskId).state == TaskState.Closed && market.hasJoined(taskId, trainer(i));
+            sum += credit(taskId, trainer(i)) - (owed ? stakeWei : 0);
         }
     }
 }

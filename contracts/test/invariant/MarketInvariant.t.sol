@@ -2,8 +2,10 @@
 pragma solidity 0.8.30;
 
 import {Market} from "../../src/Market.sol";
+import {Round, RoundState, RoundView} from "../../src/types/Round.sol";
 import {TaskId, TaskState, TaskView} from "../../src/types/Task.sol";
 import {Test} from "../utils/Test.sol";
+import {LogBook} from "./LogBook.sol";
 import {MarketHandler} from "./MarketHandler.sol";
 
 /// @notice What holds after any sequence of anybody's steps.
@@ -41,10 +43,11 @@ contract MarketInvariantTest is Test {
                 address(_handler).call(abi.encodeWithSelector(steps[drawn % steps.length], drawn >> 8));
             assertTrue(ok, "a step failed");
         }
-        bytes32[11] memory names = [
+        bytes32[12] memory names = [
             bytes32("create"),
             "bond",
             "join",
+            "leave",
             "commit",
             "settle",
             "expire committed",
@@ -59,7 +62,7 @@ contract MarketInvariantTest is Test {
         }
     }
 
-    /// @notice escrow + bonds + credits = balance, for each token; and it is what went in less what went out.
+    /// @notice escrow + bonds + stakes + credits = balance, for each token; and it is what went in less what went out.
     function invariant_everyWeiIsAccountedFor() external view {
         address token = address(_handler.token());
         (uint256 nativeWei, uint256 tokenWei) = (_owed(address(0)), _owed(token));
@@ -77,7 +80,9 @@ contract MarketInvariantTest is Test {
                 (uint256 creditWei,) = _market.creditOf(taskId, _handler.accounts(i));
                 sum += creditWei;
             }
-            assertEq(sum, _market.taskOf(taskId).creditsWei, "credits");
+            TaskView memory task = _market.taskOf(taskId);
+            bool closed = task.state == TaskState.Closed;
+            assertEq(sum, task.creditsWei + (closed ? task.stakesWei : 0), "credits");
         }
     }
 
@@ -104,8 +109,43 @@ contract MarketInvariantTest is Test {
         }
     }
 
+    /// @notice Whoever has the logs has the state.
+    function invariant_stateFromLogsIsStateInStorage() external view {
+        LogBook book = _handler.book();
+        for (uint256 id = 1; id <= _market.taskCount(); ++id) {
+            _compare(id, book.entry(id), _market.taskOf(TaskId.wrap(id)));
+            for (uint256 i = 0; i < _handler.accountCount(); ++i) {
+                address account = _handler.accounts(i);
+                bool joined = book.joined(id, account);
+                TaskView memory task = _market.taskOf(TaskId.wrap(id));
+                bool owed = joined && task.state == TaskState.Closed;
+                (uint256 owedWei,) = _market.creditOf(TaskId.wrap(id), account);
+                assertEq(book.creditWei(id, account) + (owed ? task.config.stakeWei : 0), owedWei, "credit");
+                assertTrue(joined == _market.hasJoined(TaskId.wrap(id), account), "membership");
+            }
+        }
+    }
+
+    function _compare(uint256 id, LogBook.Entry memory told, TaskView memory task) private view {
+        assertEq(uint256(told.state), uint256(task.state), "state");
+        assertEq(told.owner, task.owner, "owner");
+        assertEq(told.escrowWei, task.escrowWei, "escrow");
+        assertEq(told.bondWei, task.bondWei, "bond");
+        assertEq(told.stakesWei, task.stakesWei, "stakes");
+        assertEq(told.creditsWei, task.creditsWei, "credits");
+        assertEq(told.model, task.model, "model");
+        assertEq(told.config.learningRate >> told.halvings, task.learningRate, "learning rate");
+        assertEq(keccak256(abi.encode(told.config)), keccak256(abi.encode(task.config)), "config");
+        assertEq(told.round, Round.unwrap(task.currentRound), "round");
+        RoundView memory round = _market.roundOf(TaskId.wrap(id), task.currentRound);
+        assertEq(uint256(told.roundState), uint256(round.state), "round state");
+        if (task.state != TaskState.Open) return;
+        assertEq(told.deadline, task.deadline, "deadline");
+        if (round.state == RoundState.Committed) assertEq(told.updates, round.updates, "updates");
+    }
+
     function _steps() private pure returns (bytes4[] memory steps) {
-        steps = new bytes4[](10);
+        steps = new bytes4[](11);
         steps[0] = MarketHandler.createTask.selector;
         steps[1] = MarketHandler.postBond.selector;
         steps[2] = MarketHandler.joinTask.selector;
@@ -116,13 +156,14 @@ contract MarketInvariantTest is Test {
         steps[7] = MarketHandler.withdraw.selector;
         steps[8] = MarketHandler.trespass.selector;
         steps[9] = MarketHandler.passTime.selector;
+        steps[10] = MarketHandler.leaveTask.selector;
     }
 
     function _owed(address token) private view returns (uint256 sumWei) {
         for (uint256 id = 1; id <= _market.taskCount(); ++id) {
             TaskView memory task = _market.taskOf(TaskId.wrap(id));
             if (task.config.token != token) continue;
-            sumWei += task.escrowWei + task.bondWei + task.creditsWei;
+            sumWei += task.escrowWei + task.bondWei + task.stakesWei + task.creditsWei;
         }
     }
 }

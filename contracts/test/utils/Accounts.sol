@@ -14,7 +14,7 @@ contract ContractWallet is IERC1271 {
     }
 
     function join(IMarket market, TaskId taskId) external {
-        market.joinTask(taskId);
+        market.joinTask(taskId, new bytes32[](0));
     }
 
     function isValidSignature(bytes32 digest, bytes calldata) external view returns (bytes4) {
@@ -36,7 +36,7 @@ contract ReentrantPayee {
 
     function join(TaskId taskId) external {
         _taskId = taskId;
-        _market.joinTask(taskId);
+        _market.joinTask(taskId, new bytes32[](0));
     }
 
     receive() external payable {
@@ -47,6 +47,6 @@ contract ReentrantPayee {
 /// @notice Does not want native currency.
 contract RefusingPayee {
     function join(IMarket market, TaskId taskId) external {
-        market.joinTask(taskId);
+        market.joinTask(taskId, new bytes32[](0));
     }
 }

@@ -3,10 +3,18 @@ pragma solidity 0.8.30;
 
 import {Market} from "../../src/Market.sol";
 import {Point} from "../../src/types/Point.sol";
-import {Round, Settlement, Submission} from "../../src/types/Round.sol";
+import {Round, Settlement, Updates} from "../../src/types/Round.sol";
 import {TaskConfig, TaskId} from "../../src/types/Task.sol";
 import {Test} from "./Test.sol";
 import {AcceptingVerifier} from "./Verifiers.sol";
+
+/// @notice One trainer's signed update, in the order of the slots.
+struct Submission {
+    address trainer;
+    Point point;
+    bytes cid;
+    bytes signature;
+}
 
 /// @notice A market, its people, and the steps of a round. Trainer i has private key TRAINER_KEY + i.
 abstract contract MarketFixture is Test {
@@ -75,8 +83,26 @@ abstract contract MarketFixture is Test {
     }
 
     /// @notice Discrete logarithm of trainer i's commitment in a round.
-    function updateScalar(uint256 round, uint256 i) internal pure returns (uint256) {
-        return 1000 + 100 * round + i;
+    function updateScalar(uint256 round, uint256 i) internal view returns (uint256) {
+        return scalarFor(round, ROUNDS, 100_000 * (round + 1) + 1000 * i);
+    }
+
+    /// @notice The first scalar from `from` on whose point belongs to a round: what a trainer does with its salts.
+    function scalarFor(uint256 round, uint256 rounds, uint256 from) internal view returns (uint256 scalar) {
+        scalar = from;
+        while (pointOf(scalar).x % rounds != round) ++scalar;
+    }
+
+    function updatesHash(address[] memory trainers, Point[] memory points) internal pure returns (bytes32) {
+        bytes memory flat = abi.encodePacked(trainers, trainers.length);
+        for (uint256 i = 0; i < points.length; ++i) {
+            flat = abi.encodePacked(flat, points[i].x, points[i].y);
+        }
+        return keccak256(flat);
+    }
+
+    function noProof() internal pure returns (bytes32[] memory) {
+        return new bytes32[](0);
     }
 
     function submission(TaskId taskId, uint256 round, uint256 i)
@@ -161,14 +187,34 @@ abstract contract MarketFixture is Test {
         market.postBond{value: config.bondWei}(taskId);
         for (uint256 i = 0; i < trainers; ++i) {
             vm.prank(trainer(i));
-            market.joinTask(taskId);
+            market.joinTask(taskId, noProof());
         }
     }
 
     function commit(TaskId taskId, uint256 round, uint256 count) internal {
         Submission[] memory list = submissions(taskId, round, count);
         vm.prank(AGGREGATOR);
-        market.commitRound(taskId, Round.wrap(uint32(round)), list);
+        commitList(taskId, Round.wrap(uint32(round)), list);
+    }
+
+    /// @dev Makes no other call than the one, so that a cheat code before it is meant for it.
+    function commitList(TaskId taskId, Round round, Submission[] memory list) internal {
+        uint256 count = list.length;
+        Updates memory updates = emptyUpdates(count);
+        for (uint256 i = 0; i < count; ++i) {
+            updates.trainers[i] = list[i].trainer;
+            updates.points[i] = list[i].point;
+            updates.cids[i] = list[i].cid;
+            updates.signatures[i] = list[i].signature;
+        }
+        market.commitRound(taskId, round, updates);
+    }
+
+    function emptyUpdates(uint256 count) internal pure returns (Updates memory updates) {
+        updates.trainers = new address[](count);
+        updates.points = new Point[](count);
+        updates.cids = new bytes[](count);
+        updates.signatures = new bytes[](count);
     }
 
     function committed(uint256 count) internal returns (TaskId taskId) {
