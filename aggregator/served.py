@@ -125,17 +125,14 @@ class Registry:
             await asyncio.sleep(self._looked_at + _DISCOVERY_PAUSE_SECONDS - asked_at)
             began_at = time.monotonic()
             market, known = self._tools.market, await off_loop(self._tools.state.tasks)
-            count = await off_loop(market.task_count)
-            for task_id in range(self._seen + 1, count + 1):
-                try:
-                    view = await off_loop(market.task, task_id)
-                except MalformedTask as error:
-                    # A stranger's, or of no rule that could be served: it must not hide the tasks behind it.
-                    self._tools.log.warning("task.malformed", task=task_id, reason=str(error))
-                else:
-                    if self._is_ours(view, known):
+            while page := await off_loop(market.tasks, self._seen + 1):
+                for view in page:
+                    if isinstance(view, MalformedTask):
+                        # A stranger's, or of no rule that could be served.
+                        self._tools.log.warning("task.malformed", task=view.task_id, reason=str(view))
+                    elif self._is_ours(view, known):
                         await self._add(view)
-                self._seen = task_id
+                    self._seen = view.task_id
             self._looked_at = began_at
 
     def _is_ours(self, view: TaskView, known: set[int]) -> bool:

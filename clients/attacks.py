@@ -13,7 +13,7 @@ def flip_labels(data: Samples) -> Samples:
 def sign_flip(train: LocalTraining, scale: float) -> LocalTraining:
     """Training that goes `scale` times as far in the opposite direction."""
 
-    def harmful(parameters: Vector, round: int) -> Vector:
-        return parameters - scale * (train(parameters, round) - parameters)
+    def harmful(parameters: Vector, round: int, learning_rate: float | None) -> Vector:
+        return parameters - scale * (train(parameters, round, learning_rate) - parameters)
 
     return harmful

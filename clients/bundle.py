@@ -31,8 +31,9 @@ Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PointHex = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
 """x and y, 32 bytes each, big-endian."""
-Wei = Annotated[str, Field(pattern=r"^[0-9]{1,40}$")]
-"""Decimal: it passes what JSON numbers hold."""
+Decimal = Annotated[str, Field(pattern=r"^[0-9]{1,40}$")]
+"""An integer that passes what JSON numbers hold."""
+Wei = Decimal
 
 
 class BundleError(Exception):
@@ -64,8 +65,11 @@ class TaskRecord(_Document):
     rule_vka: Digest
     genesis: PointHex
     empty_slot: PointHex
-    rounds: int
+    rounds: int = Field(ge=1)
     reward_per_round_wei: Wei
+    target_norm: Decimal = "0"
+    learning_rate: Decimal = "0"
+    patience: int = Field(default=0, ge=0)
     srs_sha256: dict[int, Digest]
 
     @property
@@ -102,6 +106,10 @@ class RoundRecord(_Document):
     round: int = Field(ge=0)
     entries: tuple[Entry, ...] = Field(max_length=32)
     model: PointHex
+    norm: Decimal = "0"
+    """|A|^2 of the accepted sum; 0 where the task has neither target nor patience."""
+    halvings: int = Field(default=0, ge=0)
+    """Of the learning rate, up to and with this round's."""
 
 
 def point_hex(point: tuple[int, int]) -> str:

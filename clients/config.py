@@ -21,6 +21,7 @@ class RecipeConfig(Configuration):
 
     epochs: int = Field(default=3, ge=1)
     learning_rate: float = Field(default=0.5, gt=0)
+    """Where the task names none."""
     batch_size: int = Field(default=16, ge=1)
     seed: int = 1
 
@@ -51,6 +52,10 @@ class TrainerConfig(ClientConfig):
     shard: int = Field(ge=0)
     """Which of the shards is this trainer's."""
     recipe: RecipeConfig = RecipeConfig()
+    max_stake_wei: int = Field(default=0, ge=0)
+    """Refuse tasks that ask for a larger stake."""
+    allowed: tuple[str, ...] = ()
+    """Addresses of those who may join, as the owner gave them; empty for a task that is open to all."""
     behaviour: Literal["honest", "label_flip", "sign_flip"] = "honest"
     sign_flip_scale: float = 3
 
@@ -82,5 +87,15 @@ class OwnerConfig(ClientConfig):
     commit_window_seconds: int = Field(default=3600, ge=1)
     settle_window_seconds: int = Field(default=3600, ge=1)
     pay_by_round: bool = False
+    stake_wei: int = Field(default=0, ge=0)
+    """What each trainer posts when it joins, and gets back with the task's end."""
+    allowed: tuple[str, ...] = ()
+    """Addresses of those who may join; empty for all."""
+    target_norm: int = Field(default=0, ge=0)
+    """The task ends early once |A|^2 <= target_norm * n^2, in squared units of 2^-fraction_bits; 0: never."""
+    learning_rate: float = Field(default=0, ge=0)
+    """Of the first round; 0 leaves it to the trainers."""
+    patience: int = Field(default=0, ge=0)
+    """Rounds without progress after which the learning rate is halved; 0 keeps it constant."""
     bundle: Path | None = None
     """Where everything that `merit verify` needs is gathered; by default in the directory."""

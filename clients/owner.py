@@ -13,14 +13,15 @@ from circuits.bn254 import G1Point
 from circuits.commitment import Column, commit
 from circuits.fixedpoint import FixedPoint, dequantize
 from circuits.prover import Prover
+from circuits.rules import pace
 from circuits.statement import Statement
 from clients.follow import follow
 from clients.service import AggregatorClient
 from clients.training import Vector
-from contracts.bindings import NATIVE, Market, TaskConfig, TaskState
+from contracts.bindings import NATIVE, Market, TaskConfig, TaskState, allowlist
 from process.logs import Log, get
 from protocol.refusals import UnknownTask
-from protocol.terms import Derived, derive, open_model
+from protocol.terms import Derived, check_pace, derive, open_model
 from store.cid import cid_of, to_text
 from store.objects import encode_model, model_size_limit_bytes
 
@@ -40,7 +41,13 @@ class Offer:
         quorum: fewest trainers of a round; the rule must be defined for so many.
         commit_window_seconds, settle_window_seconds: how long each half of a round may take.
         pay_by_round: credits are claimable each round instead of at the end.
-        token: ERC-20 of reward and bond, or NATIVE.
+        token: ERC-20 of reward, bond and stakes, or NATIVE.
+        stake_wei: what each trainer posts when it joins, and gets back with the task's end.
+        allowed: addresses of those who may join; empty for all.
+        target_norm: the task ends early once |A|^2 <= target_norm * n^2, A the sum of a round's n > 0 accepted updates,
+            in squared units of 2^-q; 0: never.
+        learning_rate: of the first round; 0 leaves it to the trainers.
+        patience: rounds without progress after which the learning rate is halved; 0 keeps it constant.
     """
 
     aggregator: str
@@ -53,6 +60,11 @@ class Offer:
     settle_window_seconds: int = 3600
     pay_by_round: bool = False
     token: str = NATIVE
+    stake_wei: int = 0
+    allowed: tuple[str, ...] = ()
+    target_norm: int = 0
+    learning_rate: float = 0
+    patience: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,7 +113,9 @@ class Owner:
         Args:
             parameters: float[dim], where training starts.
         Raises:
-            FieldError: parameters or rounds do not fit the number format.
+            FieldError: parameters or rounds do not fit the number format, or the learning rate its units.
+            ValueOutOfRange: a term does not fit its type, or an entry of `allowed` is no address.
+            UnacceptableTerms: a target that any update meets, or patience without a learning rate.
             SrsError: a test-only string on a chain that is not local.
         """
         model.check_room(slots=statement.slots, rounds=offer.rounds, fmt=statement.fmt)
@@ -110,6 +124,7 @@ class Owner:
         genesis = model.genesis(parameters, statement.fmt, statement.slots)
         data = encode_model(genesis)
         config = await asyncio.to_thread(_config, terms, offer, genesis, cid_of(data))
+        check_pace(config)
         task_id = await asyncio.to_thread(self._market.create_task, self._account, config)
         self._log.info(
             "task.created", task=task_id, rule=config.rule_name, reward_wei=str(config.total_reward_wei), dim=config.dim
@@ -197,6 +212,11 @@ def _config(terms: Derived, offer: Offer, genesis: Column, genesis_cid: bytes) -
         rule_params=statement.rule_param_list,
         genesis=commit(genesis, terms.srs),
         empty_slot=terms.empty_slot,
+        stake_wei=offer.stake_wei,
+        allow_root=allowlist.root_of(offer.allowed),
+        target_norm=offer.target_norm,
+        learning_rate=pace.to_units(offer.learning_rate),
+        patience=offer.patience,
         genesis_cid=genesis_cid,
         rule_name=statement.rule.name,
     )

@@ -42,6 +42,9 @@ def task_record(market: Market, task_id: int, strings: Sequence[Srs]) -> TaskRec
         empty_slot=point_hex(config.empty_slot),
         rounds=config.rounds,
         reward_per_round_wei=str(config.reward_per_round_wei),
+        target_norm=str(config.target_norm),
+        learning_rate=str(config.learning_rate),
+        patience=config.patience,
         srs_sha256={srs.k: srs.digest for srs in strings},
     )
 
@@ -63,4 +66,12 @@ def round_record(market: Market, task_id: int, number: int) -> RoundRecord:
         }
         for trainer, point, cid, accepted, score, paid_wei in rows
     ]
-    return RoundRecord.model_validate({"round": number, "entries": entries, "model": point_hex(view.model)})
+    return RoundRecord.model_validate(
+        {
+            "round": number,
+            "entries": entries,
+            "model": point_hex(view.model),
+            "norm": str(view.norm),
+            "halvings": view.halvings,
+        }
+    )

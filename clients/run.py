@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eth_account.signers.local import LocalAccount
 
@@ -51,6 +51,8 @@ async def run_trainer(config: TrainerConfig) -> int:
             prover=tools.prover,
             directory=config.directory,
             poll_seconds=config.poll_seconds,
+            allowed=config.allowed,
+            max_stake_wei=config.max_stake_wei,
         )
         return await trainer.run()
 
@@ -74,6 +76,11 @@ async def run_owner(config: OwnerConfig) -> int:
         commit_window_seconds=config.commit_window_seconds,
         settle_window_seconds=config.settle_window_seconds,
         pay_by_round=config.pay_by_round,
+        stake_wei=config.stake_wei,
+        allowed=config.allowed,
+        target_norm=config.target_norm,
+        learning_rate=config.learning_rate,
+        patience=config.patience,
     )
     async with _tools(config) as tools:
         owner = Owner(market=tools.market, aggregator=tools.aggregator, account=tools.account, prover=tools.prover)
@@ -134,8 +141,9 @@ def training_of(config: TrainerConfig) -> LocalTraining:
     if config.behaviour == "label_flip":
         shard = flip_labels(shard)
 
-    def train(parameters: Vector, round: int) -> Vector:
-        return trained(parameters, shard, recipe, round)
+    def train(parameters: Vector, round: int, learning_rate: float | None) -> Vector:
+        asked = recipe if learning_rate is None else replace(recipe, learning_rate=learning_rate)
+        return trained(parameters, shard, asked, round)
 
     return sign_flip(train, config.sign_flip_scale) if config.behaviour == "sign_flip" else train
 

@@ -7,7 +7,7 @@ terms against what follows from the rule and the sizes.
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,21 +22,25 @@ from circuits.commitment import draw_for_round
 from circuits.fixedpoint import dequantize, quantize
 from circuits.model import denominator
 from circuits.prover import Prover
+from circuits.rules.pace import from_units
 from clients.errors import AggregatorUnreachable, InvalidReceipt, InvalidTraining
 from clients.follow import follow
 from clients.memory import Memory, Pending
 from clients.service import AggregatorClient
 from clients.training import Vector
-from contracts.bindings import Market, RoundState, TaskState, TaskView, TransactionReverted, eip712
+from contracts.bindings import Market, RoundState, TaskConfig, TaskState, TaskView, TransactionReverted, eip712
 from process.logs import Log, get
 from protocol import wire
 from protocol.refusals import ChainDown, Draining, LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate, UnknownModel
-from protocol.terms import Derived, check_genesis, check_terms, open_model
+from protocol.terms import Derived, check_genesis, check_membership, check_terms, open_model
 from store.cid import cid_of, to_text
 from store.objects import encode_update, model_size_limit_bytes, update_dtype
 
-LocalTraining = Callable[[Vector, int], Vector]
-"""(parameters float64[dim], round) -> parameters float64[dim] after local training."""
+LocalTraining = Callable[[Vector, int, float | None], Vector]
+"""(parameters float64[dim], round, learning rate) -> parameters float64[dim] after local training.
+
+The learning rate is the one that the task asks for in this round; None where it leaves that to its trainers.
+"""
 
 _DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
 # Refusals that cost this round only.
@@ -55,6 +59,8 @@ class Trainer:
         prover: derives the keys that the terms are checked against; blocks for seconds.
         directory: remembers updates that were signed, so that a restart sends the same.
         poll_seconds: how often the chain is looked at while nothing happens.
+        allowed: addresses of those who may join, as the owner gave them; empty for a task that is open to all.
+        max_stake_wei: most that the account is willing to post.
     """
 
     def __init__(
@@ -68,6 +74,8 @@ class Trainer:
         prover: Prover,
         directory: Path,
         poll_seconds: float = 5,
+        allowed: Sequence[str] = (),
+        max_stake_wei: int = 0,
         log: Log | None = None,
     ) -> None:
         self._market = market
@@ -78,6 +86,8 @@ class Trainer:
         self._prover = prover
         self._memory = Memory(directory)
         self._poll_seconds = poll_seconds
+        self._allowed = tuple(allowed)
+        self._max_stake_wei = max_stake_wei
         self._log = (log or get(role="trainer")).bind(task=task_id, trainer=account.address)
         self._terms: Derived | None = None
 
@@ -108,8 +118,10 @@ class Trainer:
 
         Raises:
             UnacceptableTerms: naming the field.
+            ValueOutOfRange: this account is not on its own allow-list.
         """
         view = await self._view()
+        self._membership(view.config)
         terms = await asyncio.to_thread(check_terms, view.config, self._market.chain, self._prover)
         data = await self._download(0, view.config.dim, wait=True)
         await asyncio.to_thread(check_genesis, data, view.config, terms.srs)
@@ -118,11 +130,17 @@ class Trainer:
         return terms
 
     async def join(self) -> None:
-        """Joins on chain, unless it has."""
+        """Joins on chain, and posts the task's stake, unless it has.
+
+        Raises:
+            UnacceptableTerms, ValueOutOfRange: see `check_membership`.
+        """
         if await asyncio.to_thread(self._market.has_joined, self._task_id, self._account.address):
             return
-        receipt = await asyncio.to_thread(self._market.join, self._account, self._task_id)
-        self._log.info("trainer.joined", gas=receipt["gasUsed"])
+        config = (await self._view()).config
+        proof = self._membership(config)
+        receipt = await asyncio.to_thread(self._market.join, self._account, self._task_id, proof)
+        self._log.info("trainer.joined", gas=receipt["gasUsed"], stake_wei=str(config.stake_wei))
 
     async def withdraw(self) -> int:
         """Collects what the closed task owes; returns the amount in wei."""
@@ -174,7 +192,7 @@ class Trainer:
         data = await self._download(round, statement.dim)
         model = await asyncio.to_thread(open_model, data, statement.dim, G1Point(*view.model), terms.srs)
         start = dequantize(model.values, statement.fmt, denominator=denominator(statement.slots))
-        change = await asyncio.to_thread(self._trained_change, start, round)
+        change = await asyncio.to_thread(self._trained_change, start, round, _learning_rate(view))
         quantized = quantize(change + await asyncio.to_thread(self._memory.residual, statement.dim), statement.fmt)
         column, point = await asyncio.to_thread(
             draw_for_round, quantized.values, statement.fmt, terms.srs, round=round, rounds=view.config.rounds
@@ -184,14 +202,15 @@ class Trainer:
         self._log.info(
             "trainer.trained",
             round=round,
+            learning_rate=_learning_rate(view),
             clipped_share=quantized.clipped_share,
             largest=int(np.abs(quantized.values).max()),
             seconds=_seconds_since(started_at),
         )
         return pending
 
-    def _trained_change(self, start: Vector, round: int) -> Vector:
-        trained = np.asarray(self._train(start.copy(), round))
+    def _trained_change(self, start: Vector, round: int, learning_rate: float | None) -> Vector:
+        trained = np.asarray(self._train(start.copy(), round, learning_rate))
         if trained.shape != start.shape or trained.dtype.kind != "f":
             got = f"{trained.dtype}{list(trained.shape)}"
             raise InvalidTraining(f"parameters: training returned {got}, but the model has float{list(start.shape)}")
@@ -259,6 +278,9 @@ class Trainer:
             await asyncio.to_thread(self._market.expire_round, self._account, self._task_id, round)
             self._log.warning("trainer.expired_round", round=round)
 
+    def _membership(self, config: TaskConfig) -> list[bytes]:
+        return check_membership(config, self._account.address, allowed=self._allowed, max_stake_wei=self._max_stake_wei)
+
     async def _view(self) -> TaskView:
         return await asyncio.to_thread(self._market.task, self._task_id)
 
@@ -276,6 +298,10 @@ class Trainer:
     def _checked_terms(self) -> Derived:
         assert self._terms is not None, "check() comes first"
         return self._terms
+
+
+def _learning_rate(view: TaskView) -> float | None:
+    return from_units(view.learning_rate) if view.config.learning_rate else None
 
 
 def _seconds_since(started_at: float) -> float:

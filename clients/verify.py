@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from circuits.bn254 import G1Point
-from circuits.commitment import check_opening, commit, empty_column
+from circuits.commitment import check_opening, commit, empty_column, fits_round
 from circuits.errors import CircuitError
 from circuits.linear.gram import full_matrix
 from circuits.model import fold_commitment
 from circuits.prover import Prover
+from circuits.rules import pace
+from circuits.rules.pace import Pace
 from circuits.statement import Statement
 from clients.bundle import Bundle, BundleError, RoundRecord, TaskRecord, point_hex, point_of
 from clients.record import NotSettled, round_record, task_record
@@ -127,7 +129,7 @@ def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: S
     model, used = task.genesis, {point_of(task.genesis).x, point_of(task.empty_slot).x}
     with report.check("genesis model opens the task's genesis commitment"):
         _check_model(bundle, "genesis.safetensors", task, model, prover)
-    count = bundle.round_count()
+    count, memory = bundle.round_count(), Pace()
     with report.check(f"{count} rounds of at most {task.rounds}"):
         if not 0 < count <= task.rounds:
             raise CheckFailed(f"{count} rounds")
@@ -141,12 +143,18 @@ def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: S
             if len(fresh) < len(record.entries) or used & fresh:
                 raise CheckFailed("a commitment appears twice")
             used |= fresh
+        with report.check(f"{name}: every commitment belongs to it"):
+            for entry in record.entries:
+                belongs = fits_round(point_of(entry.point), round=number, rounds=task.rounds)
+                _require(f"{entry.trainer}'s commitment fits", belongs, True)
         with report.check(f"{name}: Gram matrix proven over exactly the committed updates"):
             _check_linear(bundle, record, task, statement, prover)
         with report.check(f"{name}: accepted and scored by {statement.rule.name}, proven"):
             _check_rule(bundle, record, statement, prover)
         with report.check(f"{name}: pay is the reward split by proven score"):
             _check_pay(record, int(task.reward_per_round_wei))
+        with report.check(f"{name}: learning rate, and whether another round follows"):
+            memory = _check_pace(bundle, record, task, memory, is_last=number + 1 == count)
         with report.check(f"{name}: model commitment moved by exactly the accepted updates"):
             accepted = [point_of(e.point) for e in record.entries if e.accepted]
             moved = fold_commitment(point_of(model), accepted, task.slots)
@@ -185,6 +193,20 @@ def _check_pay(record: RoundRecord, reward_wei: int) -> None:
     for entry in record.entries:
         due_wei = reward_wei * entry.score // total if total else 0
         _require(f"pay of {entry.trainer}", int(entry.paid_wei), due_wei)
+
+
+def _check_pace(bundle: Bundle, record: RoundRecord, task: TaskRecord, memory: Pace, *, is_last: bool) -> Pace:
+    """The rule's memory after the round. Where nothing follows from the norm, the contract records 0."""
+    triangle = bundle.proof(record.round, "linear").instances[:-1]
+    accept = [int(e.accepted) for e in record.entries]
+    norm, count = pace.norm(full_matrix(triangle, task.slots), accept)
+    memory = pace.halve_on_plateau(memory, patience=task.patience, norm=norm, count=count)
+    recorded = norm if int(task.target_norm) or task.patience else 0
+    _require("norm", int(record.norm), recorded)
+    _require("halvings", record.halvings, memory.halvings)
+    if not is_last:
+        _require("target met", pace.is_met(int(task.target_norm), norm=norm, count=count), False)
+    return memory
 
 
 def _check_model(bundle: Bundle, name: str, task: TaskRecord, point: str, prover: Prover) -> None:

@@ -4,6 +4,7 @@ A task names digests and points; whoever takes part computes them again from the
 a task that says otherwise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from circuits import model, rules
@@ -15,7 +16,7 @@ from circuits.linear.gram import MAX_LOGROWS
 from circuits.prover import CircuitKeys, Prover
 from circuits.srs import Srs
 from circuits.statement import Statement
-from contracts.bindings import Chain, TaskConfig, UntrustedVerifier
+from contracts.bindings import Chain, TaskConfig, UntrustedVerifier, allowlist
 from contracts.bindings.deploy import check_verifier
 from store.cid import cid_of, to_text
 from store.errors import MalformedObject
@@ -107,6 +108,7 @@ def check_terms(config: TaskConfig, chain: Chain, prover: Prover, max_logrows: i
     if config.k > max_logrows:
         raise UnacceptableTerms("k", config.k, f"it must be at most {max_logrows}")
     statement = statement_of(config)
+    check_pace(config)
     try:
         statement.rule.outlier.check(config.quorum, statement.rule_params)
     except FieldError as error:
@@ -126,6 +128,34 @@ def check_terms(config: TaskConfig, chain: Chain, prover: Prover, max_logrows: i
     _require_equal("rule_vka", config.rule_vka.hex(), derived.rule_keys.vka_digest.hex())
     _require_equal("empty_slot", G1Point(*config.empty_slot), derived.empty_slot)
     return derived
+
+
+def check_pace(config: TaskConfig) -> None:
+    """UnacceptableTerms unless target and learning rate are those of a task that means to train.
+
+    A target that any update meets would end the task with its first round, whatever it promises for the others.
+    """
+    any_update = config.dim << 2 * (config.bits - 1)
+    if config.target_norm >= any_update:
+        raise UnacceptableTerms("target_norm", config.target_norm, f"it must be below {any_update}, dim * 4^(bits - 1)")
+    if config.patience and not config.learning_rate:
+        raise UnacceptableTerms("learning_rate", 0, "with patience there must be one to halve")
+
+
+def check_membership(config: TaskConfig, account: str, *, allowed: Sequence[str], max_stake_wei: int) -> list[bytes]:
+    """What the account must agree with to join; returns the Merkle proof that `joinTask` asks for.
+
+    Args:
+        allowed: the addresses that may join, as far as the account knows; empty for a task that is open to all.
+        max_stake_wei: most that the account is willing to post.
+    Raises:
+        UnacceptableTerms: the task asks for a larger stake, or has another allow-list.
+        ValueOutOfRange: the account is not on its own list, or an entry is no address.
+    """
+    if config.stake_wei > max_stake_wei:
+        raise UnacceptableTerms("stake_wei", config.stake_wei, f"this trainer posts at most {max_stake_wei}")
+    _require_equal("allow_root", config.allow_root.hex(), allowlist.root_of(allowed).hex())
+    return list(allowlist.proof_of(allowed, account))
 
 
 def check_genesis(data: bytes, config: TaskConfig, srs: Srs) -> Column:

@@ -1,6 +1,7 @@
 """Talks to the contracts: one typed function for each of the market's calls.
 
-Local chains to try them on are in `contracts.bindings.devchain`, signatures in `contracts.bindings.eip712`.
+Local chains to try them on are in `contracts.bindings.devchain`, signatures in `contracts.bindings.eip712`, one class
+for each custom error in `contracts.bindings.market_errors`, allow-lists in `contracts.bindings.allowlist`.
 """
 
 from contracts.bindings.chain import Chain

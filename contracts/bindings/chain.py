@@ -26,6 +26,7 @@ from contracts.bindings.errors import (
     TransactionReverted,
     TransactionTimeout,
 )
+from contracts.bindings.market_errors import reverted
 from contracts.bindings.reverts import decode_revert
 
 LOCAL_CHAIN_IDS = frozenset({1337, 31337, 131277322940537})
@@ -112,7 +113,8 @@ class Chain:
         """Runs a state-changing call and waits until it is mined.
 
         Raises:
-            TransactionReverted: by the estimate, before anything is paid; or mined, if the state changed since.
+            TransactionReverted: by the estimate, before anything is paid; or mined, if the state changed since. A
+                custom error of the market has a class of its own, see `market_errors`.
             ChainRefused: the node did not take it.
             TransactionTimeout: sent, but not mined within `timeout_seconds`.
             ChainUnavailable: the node does not answer.
@@ -214,7 +216,7 @@ class Chain:
         except (ContractLogicError, Web3RPCError) as error:
             typed = _typed(fn, error)
             if isinstance(typed, TransactionReverted):
-                return TransactionReverted(typed.function, typed.error_name, typed.error_args, tx_hash)
+                return reverted(typed.function, typed.error_name, typed.error_args, tx_hash)
         return TransactionReverted(_name(fn), "unknown", {}, tx_hash)
 
 
@@ -251,7 +253,7 @@ def _typed(fn: Call, error: ContractLogicError | Web3RPCError) -> TransactionRev
     if data is None:
         return ChainRefused(_message(error))
     errors: Mapping[bytes, ABIError] = {**artifacts.market_errors(), **artifacts.errors_of(_abi(fn))}
-    return TransactionReverted(_name(fn), *decode_revert(data, errors))
+    return reverted(_name(fn), *decode_revert(data, errors))
 
 
 def _revert_data(error: ContractLogicError | Web3RPCError) -> bytes | None:

@@ -28,6 +28,9 @@ from contracts.bindings.records import (
     TaskView,
 )
 
+MAX_PAGE = 32
+"""Most tasks that the market's views return at once."""
+
 
 class Market:
     """Calls return once they are mined; amounts are in the token's smallest unit.
@@ -131,8 +134,20 @@ class Market:
             MalformedTask: its rule name is no text.
         """
         raw = self.chain.read(self._fn.taskOf(task_id))
-        created = self._created(task_id, raw[5])
-        return _task_view(task_id, raw, created)
+        return self._task_view(task_id, raw)
+
+    def tasks(self, first: int, limit: int = MAX_PAGE) -> list[TaskView | MalformedTask]:
+        """The tasks from id `first` on, at most `limit` (32); empty behind the last one.
+
+        A task whose rule name is no text is there as the error, so that it does not hide those behind it.
+        """
+        found: list[TaskView | MalformedTask] = []
+        for task_id, raw in enumerate(self.chain.read(self._fn.tasksFrom(first, limit)), start=first):
+            try:
+                found.append(self._task_view(task_id, raw))
+            except MalformedTask as error:
+                found.append(error)
+        return found
 
     def round(self, task_id: int, round: int) -> RoundView:
         """One round: state from storage, details from its logs."""
@@ -193,6 +208,9 @@ class Market:
         return self._decode(self._get_logs(topics, from_block, to_block))
 
     # ---------------------------------------------------------------- private
+
+    def _task_view(self, task_id: int, raw: Sequence[Any]) -> TaskView:
+        return _task_view(task_id, raw, self._created(task_id, raw[5]))
 
     def _created(self, task_id: int, block: int) -> MarketEvent:
         topics = [self._topic("TaskCreated"), _word(task_id)]

@@ -53,7 +53,7 @@ class TaskConfig:
 
     Attributes:
         aggregator: the only account that may post the bond, commit rounds and publish models.
-        token: ERC-20 of reward and bond, or NATIVE.
+        token: ERC-20 of reward, bond and stakes, or NATIVE.
         reward_per_round_wei: split by score in each settled round, 1..2^128-1.
         bond_wei: at least one round's reward.
         rounds: number of rounds, 1..65,536.
@@ -71,7 +71,7 @@ class TaskConfig:
         genesis: commitment to the model before the first round.
         empty_slot: commitment to the column of a slot that nobody filled.
         stake_wei: what each trainer posts when it joins, returned with the task's end; 0 asks for none.
-        allow_root: Merkle root of those who may join; zeros are open to all.
+        allow_root: Merkle root of those who may join, see `allowlist`; zeros are open to all.
         target_norm: the task is done when |A|^2 <= target_norm * n^2, A the sum of n > 0 accepted updates; 0: never.
         learning_rate: of the first round, in units of 2^-32; 0 leaves it to the trainers.
         patience: stale rounds after which the learning rate is halved; 0 keeps it constant.
@@ -118,7 +118,7 @@ class TaskConfig:
         for name in ("reward_per_round_wei", "bond_wei", "stake_wei"):
             _require_in(name, getattr(self, name), _UINT[128])
         for name in ("aggregator", "token", "verifier"):
-            _require_address(name, getattr(self, name))
+            require_address(name, getattr(self, name))
         _require_words("linear_vka, rule_vka, allow_root", (self.linear_vka, self.rule_vka, self.allow_root))
         _require_points("genesis, empty_slot", (self.genesis, self.empty_slot))
         for value in self.rule_params:
@@ -210,7 +210,7 @@ class Submission:
     signature: bytes
 
     def __post_init__(self) -> None:
-        _require_address("trainer", self.trainer)
+        require_address("trainer", self.trainer)
         _require_points("point", (self.point,))
 
 
@@ -239,7 +239,7 @@ class Settlement:
 
     def __post_init__(self) -> None:
         for trainer in self.trainers:
-            _require_address("trainers", trainer)
+            require_address("trainers", trainer)
         _require_points("points", self.points)
         for entry in self.gram:
             _require_in("gram", entry, _INT64)
@@ -275,7 +275,8 @@ def _require_in(name: str, value: int, allowed: range) -> None:
         raise ValueOutOfRange(name, value, f"it must be an integer in [{allowed.start}, {allowed.stop - 1}]")
 
 
-def _require_address(name: str, value: str) -> None:
+def require_address(name: str, value: str) -> None:
+    """ValueOutOfRange unless this is an address."""
     plain = value[2:] in (value[2:].lower(), value[2:].upper())
     if not (is_hex_address(value) and value.startswith("0x") and (plain or is_checksum_address(value))):
         raise ValueOutOfRange(name, value, "it must be an address: 0x and 40 hex digits, its checksum right if any")

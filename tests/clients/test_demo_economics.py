@@ -62,7 +62,7 @@ def play(seed: int, attackers: Sequence[int]) -> Run:
         start = dequantize(model.values, fmt, denominator=denominator(slots))
         columns = []
         for i, train in enumerate(trains):
-            quantized = quantize(train(start.copy(), number) - start + residuals[i], fmt)
+            quantized = quantize(train(start.copy(), number, None) - start + residuals[i], fmt)
             residuals[i] = quantized.residual
             columns.append(Column(values=quantized.values, salts=np.zeros(SALT_ROWS, dtype=np.int64)))
             if i not in attackers:

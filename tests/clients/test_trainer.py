@@ -33,7 +33,7 @@ def honest(index: int = 0) -> LocalTraining:
     """Everybody goes about the same way; the last trainer of the stage the opposite one."""
     noise = np.random.default_rng(index).normal(scale=0.05, size=STATEMENT.dim)
     direction = -1 if index == TRAINERS - 1 else 1
-    return lambda parameters, _: parameters + direction * (STEP + noise)
+    return lambda parameters, *_: parameters + direction * (STEP + noise)
 
 
 def trainer(stage: Stage, client: AggregatorClient, task_id: int, index: int = 0, **changes: Any) -> Trainer:
@@ -177,7 +177,7 @@ async def test_a_model_that_is_not_the_chains_is_not_trained_from(
 async def test_not_finite_training_is_an_error_and_sends_nothing(
     poison: float, stage: Stage, client: AggregatorClient
 ) -> None:
-    def diverged(parameters: Vector, _: int) -> Vector:
+    def diverged(parameters: Vector, *_: object) -> Vector:
         parameters[7] = poison
         return parameters
 

@@ -104,8 +104,8 @@ def test_flipped_labels_are_all_wrong(shards: list[Samples]) -> None:
 
 
 def test_sign_flip_goes_the_other_way() -> None:
-    harmful = sign_flip(lambda parameters, _: parameters + 2, 3)
-    assert (harmful(np.ones(4), 0) == 1 - 3 * 2).all()
+    harmful = sign_flip(lambda parameters, *_: parameters + 2, 3)
+    assert (harmful(np.ones(4), 0, None) == 1 - 3 * 2).all()
 
 
 def test_accuracy_counts_correct_labels(shards: list[Samples]) -> None:

@@ -58,8 +58,8 @@ def test_an_honest_bundle(bundle: Bundle, scene: Scene) -> None:
     assert failed(bundle) == []
     report = verify_bundle(bundle, rpc_url=scene.chain.rpc_url, market=scene.market.address)
     assert report.ok
-    # Keys (2 strings, 2 layers, empty slot), genesis, count, 6 a round; then terms, 2 rounds and the model on chain.
-    assert len(report.checks) == 5 + 2 + 6 * 2 + 4
+    # Keys (2 strings, 2 layers, empty slot), genesis, count, 8 a round; then terms, 2 rounds and the model on chain.
+    assert len(report.checks) == 5 + 2 + 8 * 2 + 4
 
 
 def edit(bundle: Bundle, name: str, change: Callable[[dict], None]) -> None:
