@@ -10,7 +10,13 @@ from eth_account.signers.local import LocalAccount
 from eth_typing import ABI, ABIError, ChecksumAddress
 from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+)
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractFunction
@@ -36,6 +42,9 @@ _NOT_RETRIED = frozenset({"eth_sendRawTransaction"})
 # Held against a node that is restarting, not against one that is down: about 3 seconds in all.
 _ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.2
+
+# In the words of geth and most others, anvil, Nethermind, and the embedded chain.
+_NONCE_TAKEN = ("nonce too low", "replacement transaction underpriced", "oldnonce", "invalid transaction nonce")
 
 Call = ContractFunction | ContractConstructor
 T = TypeVar("T")
@@ -177,7 +186,17 @@ class Chain:
         return request
 
     def _submit(self, account: LocalAccount, request: TxParams) -> HexBytes:
-        """Signs and sends. The hash is known beforehand, so a lost answer does not lose the transaction."""
+        """Signs and sends, again under another nonce where somebody else with this key was faster."""
+        retrying = Retrying(
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_exponential(multiplier=_FIRST_PAUSE_SECONDS),
+            retry=retry_if_exception(_is_nonce_taken),
+            reraise=True,
+        )
+        return retrying(self._submit_once, account, request)
+
+    def _submit_once(self, account: LocalAccount, request: TxParams) -> HexBytes:
+        """The hash is known beforehand, so a lost answer does not lose the transaction."""
         request = {
             **request,
             **self._fees(),
@@ -246,6 +265,14 @@ class _Provider(HTTPProvider):
             raise ChainUnavailable(method, self._shown_url, type(error).__name__) from error
         except ValueError as error:
             raise ChainUnavailable(method, self._shown_url, "the answer is not JSON") from error
+
+
+def _is_nonce_taken(error: BaseException) -> bool:
+    """Whether a node refused a transaction that it does not know because another one has its nonce."""
+    if not isinstance(error, Web3RPCError):
+        return False
+    words = _message(error).lower()
+    return any(known in words for known in _NONCE_TAKEN)
 
 
 def _typed(fn: Call, error: ContractLogicError | Web3RPCError) -> TransactionReverted | ChainRefused:

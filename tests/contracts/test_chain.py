@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from eth_account import Account
+from eth_account.typed_transactions import TypedTransaction
+from hexbytes import HexBytes
 
 from contracts.bindings import Chain, ChainRefused, ChainUnavailable, TransactionTimeout, chain
 from contracts.bindings.errors import BindingsError
@@ -184,6 +186,66 @@ def test_a_transaction_that_the_node_knows_is_as_good_as_sent() -> None:
     )
     with node_that(node) as url:
         assert Chain(url, timeout_seconds=2).transfer(SENDER, SENDER.address, 1)["status"] == 1
+
+
+class Rival(Node):
+    """Somebody else with the same key is faster: the first nonces are gone when a transaction arrives.
+
+    Attributes:
+        sent: the transactions that arrived.
+    """
+
+    def __init__(self, words: str, taken: int) -> None:
+        receipt = {"status": "0x1", "blockNumber": "0x2", "transactionHash": "0x" + "00" * 32, "gasUsed": "0x5208"}
+        super().__init__(eth_getTransactionByHash=None, eth_getTransactionReceipt=receipt)
+        self.words, self.taken, self.sent = words, taken, list[TypedTransaction]()
+
+    def __call__(self, call: dict[str, Any]) -> tuple[int, bytes]:
+        if call["method"] == "eth_sendRawTransaction":
+            self.sent.append(TypedTransaction.from_bytes(HexBytes(call["params"][0])))
+            if len(self.sent) <= self.taken:
+                self.results["eth_getTransactionCount"] = hex(len(self.sent))
+                return error(call, self.words)
+        return super().__call__(call)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "nonce too low: next nonce 1, tx nonce 0",
+        "replacement transaction underpriced",
+        "OldNonce, Current nonce: 1, nonce of rejected tx: 0",
+        "Invalid transaction nonce: Expected 1, but got 0",
+    ],
+)
+def test_a_nonce_that_somebody_else_used_is_survived(words: str) -> None:
+    rival = Rival(words, taken=2)
+    with node_that(rival) as url:
+        assert Chain(url, timeout_seconds=2).transfer(SENDER, SENDER.address, 1)["status"] == 1
+    assert [transaction.as_dict()["nonce"] for transaction in rival.sent] == [0, 1, 2]
+
+
+def test_a_nonce_that_is_never_right_is_told() -> None:
+    rival = Rival("nonce too low", taken=100)
+    with node_that(rival) as url, pytest.raises(ChainRefused, match="nonce too low"):
+        Chain(url, timeout_seconds=2).transfer(SENDER, SENDER.address, 1)
+    assert 1 < len(rival.sent) < 100
+
+
+def test_a_refusal_is_not_tried_again() -> None:
+    rival = Rival("max fee per gas less than block base fee", taken=1)
+    with node_that(rival) as url, pytest.raises(ChainRefused):
+        Chain(url, timeout_seconds=2).transfer(SENDER, SENDER.address, 1)
+    assert len(rival.sent) == 1
+
+
+def test_fees_leave_room_for_the_base_fee_to_rise() -> None:
+    node = Rival("", taken=0)
+    with node_that(node) as url:
+        Chain(url, timeout_seconds=2).transfer(SENDER, SENDER.address, 1)
+    sent = node.sent[0].as_dict()
+    assert (sent["type"], sent["maxFeePerGas"], sent["maxPriorityFeePerGas"]) == (2, 2 * 7 + 1, 1)
+    assert sent["chainId"] == 31337
 
 
 def test_oversized_requests_are_refused_not_unavailable() -> None:

@@ -1,5 +1,6 @@
 """The bindings against a market on both local chains: the same calls, the same errors."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -253,6 +254,18 @@ def test_a_purse_without_funds_is_refused(world: World) -> None:
     assert isinstance(caught.value, ChainRefused)
     with pytest.raises(ChainRefused):
         world.chain.transfer(poor, world.owner.address, 1)
+
+
+def test_two_processes_may_share_an_account(world: World) -> None:
+    """Each counts its own transactions only, and sends when it likes."""
+    purse, receiver, each = Account.create(), Account.create().address, 8
+    world.chain.transfer(world.owner, purse.address, 10**18)
+    chains = [Chain(world.chain.rpc_url) for _ in range(2)]
+    with ThreadPoolExecutor() as pool:
+        # Other amounts, for the same transaction twice is one transaction.
+        sent = [pool.submit(chains[i].transfer, purse, receiver, 1 + i) for _ in range(each) for i in range(2)]
+        assert all(transfer.result()["status"] == 1 for transfer in sent)
+    assert world.chain.balance_wei(receiver) == each * (1 + 2)
 
 
 def test_transfers(world: World) -> None:
