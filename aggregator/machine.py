@@ -21,7 +21,7 @@ from circuits.bn254 import G1Point
 from circuits.commitment import check_opening
 from circuits.errors import CommitmentMismatch
 from circuits.model import fold
-from contracts.bindings import RoundState, RoundView, Settlement, Submission, TaskState, TransactionReverted
+from contracts.bindings import ProofTerms, RoundState, RoundView, Settlement, Submission, TaskState, TransactionReverted
 from protocol.terms import Derived
 from store.cid import to_text
 from store.objects import decode_model, decode_update, encode_model
@@ -58,8 +58,13 @@ class Machine:
         if await self._was_cancelled():
             return
         for round in range(self._task.config.rounds):
-            if await self._run_round(round) == Step.EXPIRED:
+            if await self._run_round(round) == Step.EXPIRED or await self._ended_with(round):
                 break
+
+    async def _ended_with(self, number: int) -> bool:
+        """Whether this was the task's last round: of all that it has, or because it met the target."""
+        view = await self._task.refresh(self._tools)
+        return view.state == TaskState.CLOSED and view.current_round == number
 
     async def _was_cancelled(self) -> bool:
         """Whether the owner took the task back before it had a bond, and so a first round."""
@@ -235,6 +240,7 @@ class Machine:
             linear_vka=self._terms.linear_keys.vka_words,
             rule_proof=rule.data,
             rule_vka=self._terms.rule_keys.vka_words,
+            terms=ProofTerms.of(self._task.config),
         )
 
     async def _publish(self, round: Round) -> None:

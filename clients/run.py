@@ -100,7 +100,8 @@ async def run_owner(config: OwnerConfig) -> int:
             log.info("round.evaluated", task=task_id, round=checked.round, accuracy=accuracy(model, test))
             await collector.add(checked)
             verified = checked.version
-        log.info("model.verified", task=task_id, version=verified, complete=verified == config.rounds)
+        rounds = (await asyncio.to_thread(tools.market.task, task_id)).current_round + 1
+        log.info("model.verified", task=task_id, version=verified, complete=verified == rounds)
         await owner.withdraw(task_id)
         return task_id
 

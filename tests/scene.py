@@ -17,6 +17,7 @@ from circuits.statement import DEMO_STATEMENT, Statement
 from contracts.bindings import (
     Chain,
     Market,
+    ProofTerms,
     Settlement,
     Submission,
     TaskConfig,
@@ -140,6 +141,7 @@ class Scene:
             linear_vka=self.linear_keys.vka_words,
             rule_proof=rule.data,
             rule_vka=self.rule_keys.vka_words,
+            terms=ProofTerms.of(self.market.task(task_id).config),
         )
         return Round(
             task_id=task_id,

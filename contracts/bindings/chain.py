@@ -80,8 +80,8 @@ class Chain:
         return self.chain_id in LOCAL_CHAIN_IDS
 
     def contract(self, address: str, abi: ABI) -> Contract:
-        """A contract at an address."""
-        return self.w3.eth.contract(address=to_checksum_address(address), abi=abi)
+        """A contract at an address; structs that it returns have their fields' names."""
+        return self.w3.eth.contract(address=to_checksum_address(address), abi=abi, decode_tuples=True)
 
     def balance_wei(self, address: str) -> int:
         """Native currency of an account."""

@@ -1,11 +1,12 @@
 """The market at an address: every call of `IMarket.sol`, and its state as dataclasses."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from eth_abi.abi import encode
 from eth_account.signers.local import LocalAccount
-from eth_typing import ChecksumAddress
+from eth_typing import ABIComponent, ChecksumAddress
 from eth_utils.abi import event_abi_to_log_topic
 from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
@@ -27,6 +28,9 @@ from contracts.bindings.records import (
     TaskState,
     TaskView,
 )
+
+# Those of the Solidity struct; the others are in the log only.
+_CONFIG_FIELDS = tuple(f.name for f in fields(TaskConfig) if f.name not in ("genesis_cid", "rule_name"))
 
 MAX_PAGE = 32
 """Most tasks that the market's views return at once."""
@@ -200,7 +204,7 @@ class Market:
             to_block: inclusive; default: the latest.
         """
         if from_block is None:
-            from_block = int(self.chain.read(self._fn.taskOf(task_id))[5])
+            from_block = int(self.chain.read(self._fn.taskOf(task_id)).createdAtBlock)
         topics: list[Any] = [None, _word(task_id)]
         if round is not None:
             names = ["RoundOpened", "RoundCommitted", "RoundSettled", "RoundExpired", "ModelPublished"]
@@ -209,8 +213,8 @@ class Market:
 
     # ---------------------------------------------------------------- private
 
-    def _task_view(self, task_id: int, raw: Sequence[Any]) -> TaskView:
-        return _task_view(task_id, raw, self._created(task_id, raw[5]))
+    def _task_view(self, task_id: int, raw: Any) -> TaskView:
+        return _task_view(task_id, raw, self._created(task_id, raw.createdAtBlock))
 
     def _created(self, task_id: int, block: int) -> MarketEvent:
         topics = [self._topic("TaskCreated"), _word(task_id)]
@@ -266,104 +270,88 @@ def _is_native(token: str) -> bool:
 
 
 def _config_tuple(config: TaskConfig) -> tuple[Any, ...]:
-    """In the order of the Solidity struct."""
-    return (
-        to_checksum_address(config.aggregator),
-        config.rounds,
-        config.commit_window_seconds,
-        config.settle_window_seconds,
-        to_checksum_address(config.verifier),
-        config.dim,
-        config.quorum,
-        config.slots,
-        config.bits,
-        config.k,
-        config.fractional_bits,
-        config.pay_by_round,
-        config.patience,
-        to_checksum_address(config.token),
-        config.learning_rate,
-        config.reward_per_round_wei,
-        config.target_norm,
-        config.bond_wei,
-        config.stake_wei,
-        config.allow_root,
-        config.linear_vka,
-        config.rule_vka,
-        list(config.rule_params),
-        tuple(config.genesis),
-        tuple(config.empty_slot),
-    )
+    """The Solidity struct; its fields' names are the dataclass's in other letters."""
+    values = {
+        **{_camel_case(name): getattr(config, name) for name in _CONFIG_FIELDS},
+        **{name: to_checksum_address(getattr(config, name)) for name in ("aggregator", "token", "verifier")},
+        "ruleParams": list(config.rule_params),
+        "genesis": tuple(config.genesis),
+        "emptySlot": tuple(config.empty_slot),
+    }
+    return _in_order("createTask", "config", values)
 
 
 def _settlement_tuple(settlement: Settlement) -> tuple[Any, ...]:
-    """In the order of the Solidity struct."""
-    return (
-        [to_checksum_address(trainer) for trainer in settlement.trainers],
-        [tuple(point) for point in settlement.points],
-        list(settlement.gram),
-        settlement.accept_bits,
-        list(settlement.scores),
-        settlement.linear_proof,
-        list(settlement.linear_vka),
-        settlement.rule_proof,
-        list(settlement.rule_vka),
-    )
+    """The Solidity struct."""
+    terms = settlement.terms
+    values = {
+        "trainers": [to_checksum_address(trainer) for trainer in settlement.trainers],
+        "points": [tuple(point) for point in settlement.points],
+        "gram": list(settlement.gram),
+        "acceptBits": settlement.accept_bits,
+        "scores": list(settlement.scores),
+        "linearProof": settlement.linear_proof,
+        "linearVka": list(settlement.linear_vka),
+        "ruleProof": settlement.rule_proof,
+        "ruleVka": list(settlement.rule_vka),
+        "terms": {
+            "verifier": to_checksum_address(terms.verifier),
+            "dim": terms.dim,
+            "linearVka": terms.linear_vka,
+            "ruleVka": terms.rule_vka,
+            "ruleParams": list(terms.rule_params),
+        },
+    }
+    return _in_order("settleRound", "settlement", values)
 
 
-def _task_view(task_id: int, raw: Sequence[Any], created: MarketEvent) -> TaskView:
-    owner, state, current, round_state, deadline, block, scale, escrow, credits, bond, stakes, rate, pace, *rest = raw
-    model, config = rest
+def _in_order(function: str, argument: str, values: dict[str, Any]) -> tuple[Any, ...]:
+    """Values by name as the struct that a function takes."""
+    inputs = next(e["inputs"] for e in artifacts.market().abi if e["type"] == "function" and e["name"] == function)
+    struct: tuple[Any, ...] = _aligned(next(entry for entry in inputs if entry["name"] == argument), values)
+    return struct
+
+
+def _aligned(struct: ABIComponent, values: Any) -> Any:
+    if not isinstance(values, dict):
+        return values
+    return tuple(_aligned(component, values[str(component["name"])]) for component in struct["components"])
+
+
+def _task_view(task_id: int, raw: Any, created: MarketEvent) -> TaskView:
     return TaskView(
         task_id=task_id,
-        owner=ChecksumAddress(owner),
-        state=TaskState(state),
-        current_round=current,
-        round_state=RoundState(round_state),
-        deadline_seconds=deadline,
-        created_at_block=block,
-        model_scale=scale,
-        escrow_wei=escrow,
-        credits_wei=credits,
-        bond_wei=bond,
-        stakes_wei=stakes,
-        learning_rate=rate,
-        pace=Pace(*pace),
-        model=Point(*model),
-        config=_config(config, created),
+        owner=ChecksumAddress(raw.owner),
+        state=TaskState(raw.state),
+        current_round=raw.currentRound,
+        round_state=RoundState(raw.roundState),
+        deadline_seconds=raw.deadline,
+        created_at_block=raw.createdAtBlock,
+        model_scale=raw.modelScale,
+        escrow_wei=raw.escrowWei,
+        bond_wei=raw.bondWei,
+        learning_rate=raw.learningRate,
+        pace=Pace(*raw.pace),
+        model=Point(*raw.model),
+        config=_config(raw.config, created),
     )
 
 
-def _config(raw: Sequence[Any], created: MarketEvent) -> TaskConfig:
-    return TaskConfig(
-        aggregator=raw[0],
-        rounds=raw[1],
-        commit_window_seconds=raw[2],
-        settle_window_seconds=raw[3],
-        verifier=raw[4],
-        dim=raw[5],
-        quorum=raw[6],
-        slots=raw[7],
-        bits=raw[8],
-        k=raw[9],
-        fractional_bits=raw[10],
-        pay_by_round=raw[11],
-        patience=raw[12],
-        token=raw[13],
-        learning_rate=raw[14],
-        reward_per_round_wei=raw[15],
-        target_norm=raw[16],
-        bond_wei=raw[17],
-        stake_wei=raw[18],
-        allow_root=bytes(raw[19]),
-        linear_vka=bytes(raw[20]),
-        rule_vka=bytes(raw[21]),
-        rule_params=tuple(raw[22]),
-        genesis=Point(*raw[23]),
-        empty_slot=Point(*raw[24]),
-        genesis_cid=bytes(created.args["genesisCid"]),
-        rule_name=created.args["ruleName"],
-    )
+def _config(raw: Any, created: MarketEvent) -> TaskConfig:
+    values = {name: getattr(raw, _camel_case(name)) for name in _CONFIG_FIELDS}
+    values |= {
+        "rule_params": tuple(raw.ruleParams),
+        "genesis": Point(*raw.genesis),
+        "empty_slot": Point(*raw.emptySlot),
+        "genesis_cid": bytes(created.args["genesisCid"]),
+        "rule_name": created.args["ruleName"],
+    }
+    return TaskConfig(**values)
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
 
 
 def _unpacked(cids: bytes) -> tuple[bytes, ...]:

@@ -267,6 +267,13 @@ class ProvenPointMismatch(MarketError):
     slot: int
 
 
+class ProofTermsMismatch(MarketError):
+    """When a settlement's proof terms are not the task's."""
+
+    pinned: str
+    given: str
+
+
 class VkaMismatch(MarketError):
     """When verifying-key words are not those that the task pinned."""
 

@@ -147,7 +147,7 @@ class TaskView:
         deadline_seconds: latest time of the current round's next step; 0 unless the task is open.
         created_at_block: where its logs begin.
         model_scale: K = lcm(1..slots).
-        escrow_wei: reward not yet credited. credits_wei: credited, not withdrawn. bond_wei, stakes_wei: posted now.
+        escrow_wei: reward not yet credited. bond_wei: posted now.
         learning_rate: of the current round, in units of 2^-32. pace: what the rule for it remembers.
         model: commitment to the current model.
     """
@@ -161,9 +161,7 @@ class TaskView:
     created_at_block: int
     model_scale: int
     escrow_wei: int
-    credits_wei: int
     bond_wei: int
-    stakes_wei: int
     learning_rate: int
     pace: Pace
     model: Point
@@ -215,6 +213,35 @@ class Submission:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProofTerms:
+    """Those of a task's terms that its proofs depend on: a settlement brings them along (see `of`)."""
+
+    verifier: str
+    dim: int
+    linear_vka: bytes
+    rule_vka: bytes
+    rule_params: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        require_address("verifier", self.verifier)
+        _require_in("dim", self.dim, _UINT[32])
+        _require_words("linear_vka, rule_vka", (self.linear_vka, self.rule_vka))
+        for value in self.rule_params:
+            _require_in("rule_params", value, _UINT[256])
+
+    @classmethod
+    def of(cls, config: TaskConfig) -> "ProofTerms":
+        """A task's own."""
+        return cls(
+            verifier=config.verifier,
+            dim=config.dim,
+            linear_vka=config.linear_vka,
+            rule_vka=config.rule_vka,
+            rule_params=config.rule_params,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settlement:
     """Everything that settles a round.
 
@@ -225,6 +252,7 @@ class Settlement:
         scores: one a slot, each below 2^64, 0 where not accepted.
         linear_proof, rule_proof: proof bytes.
         linear_vka, rule_vka: the verifying keys' 32-byte words.
+        terms: the task's.
     """
 
     trainers: tuple[str, ...]
@@ -236,6 +264,7 @@ class Settlement:
     linear_vka: tuple[bytes, ...]
     rule_proof: bytes
     rule_vka: tuple[bytes, ...]
+    terms: ProofTerms
 
     def __post_init__(self) -> None:
         for trainer in self.trainers:

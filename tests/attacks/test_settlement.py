@@ -205,7 +205,7 @@ class TestReplay:
         total = sum(s.scores)
         assert view.paid_wei == tuple(REWARD_PER_ROUND_WEI * x // total for x in s.scores[:TRAINERS])
         task = scene.market.task(settled.task_id)
-        assert task.credits_wei + task.escrow_wei == 2 * REWARD_PER_ROUND_WEI
+        assert sum(view.paid_wei) + task.escrow_wei == 2 * REWARD_PER_ROUND_WEI
         accepted = [c for c, a in zip(settled.columns, s.accept, strict=False) if a]
         after = fold(scene.genesis(), accepted, scene.statement.slots)
         check_opening(after, G1Point(*task.model), scene.srs)

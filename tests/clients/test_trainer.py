@@ -19,7 +19,7 @@ from clients.owner import Offer, Owner
 from clients.service import AggregatorClient
 from clients.trainer import LocalTraining, Trainer
 from clients.training import Vector
-from contracts.bindings import RoundState, TaskState, eip712
+from contracts.bindings import RoundState, TaskState, ValueOutOfRange, eip712
 from contracts.bindings.devchain import advance_time
 from protocol import refusals, wire
 from protocol.terms import UnacceptableTerms
@@ -91,6 +91,82 @@ async def test_a_market_from_offer_to_pay(stage: Stage, client: AggregatorClient
     # Every accepted trainer went about STEP twice, in exact integers.
     assert np.abs(models[-1].parameters - start - 2 * STEP).max() < 0.2
     assert stage.market.credit(task_id, stage.trainers[0].address)[0] == 0
+
+
+async def test_a_market_with_stakes_a_list_and_a_learning_rate(stage: Stage, client: AggregatorClient) -> None:
+    allowed, asked = tuple(account.address for account in stage.trainers[:TRAINERS]), dict[int, set[float | None]]()
+
+    def growing(parameters: Vector, round: int, learning_rate: float | None) -> Vector:
+        """Never closer to the end than before, so that every round but the first is stale."""
+        asked.setdefault(round, set()).add(learning_rate)
+        return parameters + (1 + 0.3 * round) * STEP
+
+    terms = {"stake_wei": 70, "allowed": allowed, "learning_rate": 0.5, "patience": 1, "rounds": 3, "target_norm": 1}
+    task_id = await owner(stage, client).create_task(STATEMENT, STEP, offer(stage, pay_by_round=True, **terms))
+    join = {"train": growing, "allowed": allowed, "max_stake_wei": 70}
+    running = [trainer(stage, client, task_id, i, **join).run() for i in range(TRAINERS)]
+    paid = await asyncio.gather(*running)
+    refunded = await owner(stage, client).withdraw(task_id)
+
+    assert asked == {0: {0.5}, 1: {0.5}, 2: {0.25}}
+    assert [stage.market.round(task_id, number).halvings for number in range(3)] == [0, 1, 2]
+    assert sum(paid) + refunded == 3 * REWARD_WEI + 70 * TRAINERS
+    assert stage.market.task(task_id).learning_rate == 1 << 29
+    assert stage.market.withdraw(stage.operator, task_id) == BOND_WEI
+    assert stage.chain.balance_wei(stage.market.address) == 0
+
+
+async def test_a_target_ends_a_task_before_its_last_round(stage: Stage, client: AggregatorClient) -> None:
+    target = STATEMENT.dim * 8**2 - 1
+    task_id = await owner(stage, client).create_task(STATEMENT, STEP, offer(stage, target_norm=target))
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
+        models = [model async for model in owner(stage, client).models(task_id)]
+    assert [model.version for model in models] == [1]
+    assert stage.market.task(task_id).state == TaskState.CLOSED
+    assert await owner(stage, client).withdraw(task_id) + sum(task.result() for task in running) == 2 * REWARD_WEI
+
+
+@pytest.mark.parametrize(
+    ("asked", "agreed", "field"),
+    [
+        ({"stake_wei": 8}, {"max_stake_wei": 7}, "stake_wei"),
+        ({"allow_root": b"\7" * 32}, {}, "allow_root"),
+        ({}, {"allowed": ("0x" + "11" * 20,)}, "allow_root"),
+    ],
+)
+async def test_a_trainer_joins_on_its_own_terms_only(
+    stage: Stage, client: AggregatorClient, asked: dict[str, Any], agreed: dict[str, Any], field: str
+) -> None:
+    task_id = await stage.create_task(joined=0, **asked)
+    joining = trainer(stage, client, task_id, **agreed)
+    for step in (joining.check, joining.join):
+        with pytest.raises(UnacceptableTerms) as caught:
+            await step()
+        assert caught.value.field == field
+    assert not stage.market.has_joined(task_id, stage.trainers[0].address)
+
+
+@pytest.mark.parametrize(
+    ("terms", "error", "field"),
+    [
+        ({"allowed": ("nobody",)}, ValueOutOfRange, "allowed"),
+        ({"stake_wei": -1}, ValueOutOfRange, "stake_wei"),
+        ({"target_norm": 2**96}, ValueOutOfRange, "target_norm"),
+        ({"target_norm": STATEMENT.dim * 8**2}, UnacceptableTerms, "target_norm"),
+        ({"learning_rate": -0.1}, FieldError, "learning_rate"),
+        ({"patience": 1}, UnacceptableTerms, "learning_rate"),
+        ({"patience": 2**16, "learning_rate": 1.0}, ValueOutOfRange, "patience"),
+    ],
+)
+async def test_an_offer_that_makes_no_sense_costs_nothing(
+    stage: Stage, client: AggregatorClient, terms: dict[str, Any], error: type[Any], field: str
+) -> None:
+    before = stage.market.task_count()
+    with pytest.raises(error) as caught:
+        await owner(stage, client).create_task(STATEMENT, STEP, offer(stage, **terms))
+    assert caught.value.field == field
+    assert stage.market.task_count() == before
 
 
 @pytest.mark.slow

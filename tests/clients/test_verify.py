@@ -31,7 +31,8 @@ def scene(prover: Prover) -> Iterator[Scene]:
 def original(scene: Scene, prover: Prover, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Two settled rounds of a real task."""
     bundle = Bundle(tmp_path_factory.mktemp("bundle"))
-    task_id, model = scene.open_task(rounds=2), scene.genesis()
+    changes = {"patience": 1, "learning_rate": 1 << 31, "target_norm": 1}
+    task_id, model = scene.open_task(rounds=2, **changes), scene.genesis()
     strings = [prover.srs(k) for k in (13, 16)]
     bundle.write_task(task_record(scene.market, task_id, strings), encode_model(model), strings)
     for number in range(2):
@@ -103,6 +104,11 @@ EDITS = {
     "another empty slot": (TASK, lambda c: _set(c, "empty_slot", c["genesis"]), "unfilled slots"),
     "another genesis": (TASK, lambda c: _set(c, "genesis", c["empty_slot"]), "genesis model"),
     "a larger reward": (TASK, lambda c: _set(c, "reward_per_round_wei", "2" + "0" * 18), "round 1: pay"),
+    "more rounds": (TASK, lambda c: _set(c, "rounds", 97), "round 1: every commitment belongs"),
+    "another patience": (TASK, lambda c: _set(c, "patience", 0), "round 2: learning rate"),
+    "a target that ended it before": (TASK, lambda c: _set(c, "target_norm", "9" * 20), "round 1: learning rate"),
+    "an edited norm": (SECOND, lambda c: _set(c, "norm", str(int(c["norm"]) - 1)), "round 2: learning rate"),
+    "an edited learning rate": (SECOND, lambda c: _set(c, "halvings", 1 - c["halvings"]), "round 2: learning rate"),
     "an edited score": (SECOND, _entry("score", lambda s: s + 1), "round 2: accepted"),
     "edited pay": (SECOND, _entry("paid_wei", lambda p: str(int(p) + 1)), "round 2: pay"),
     "a trainer struck out": (SECOND, _entry("accepted", lambda a: False), "round 2: accepted"),
@@ -133,7 +139,7 @@ def test_a_model_that_is_not_the_sum(bundle: Bundle) -> None:
 def test_a_proof_of_the_other_round(bundle: Bundle) -> None:
     for layer in ("linear", "rule"):
         shutil.copyfile(bundle.root / f"round-1/{layer}.json", bundle.root / f"round-2/{layer}.json")
-    assert [w.split(":")[0] for w in failed(bundle)] == ["round 2", "round 2"]
+    assert [w.split(":")[0] for w in failed(bundle)] == ["round 2"] * 3
 
 
 def test_a_round_twice(bundle: Bundle) -> None:
@@ -195,6 +201,13 @@ def test_malformed_files_never_pass(bundle: Bundle, name: str, data: bytes) -> N
             verify_bundle(bundle)
     else:
         assert failed(bundle)
+
+
+def test_the_first_rate_is_the_chains_to_say(bundle: Bundle, scene: Scene) -> None:
+    """Nothing that is proven follows from it."""
+    edit(bundle, "task.json", lambda c: _set(c, "learning_rate", "1"))
+    assert failed(bundle) == []
+    assert failed(bundle, rpc_url=scene.chain.rpc_url) == ["the chain's task has these terms"]
 
 
 def test_a_consistent_story_that_the_chain_does_not_tell(bundle: Bundle, scene: Scene) -> None:

@@ -12,6 +12,7 @@ from contracts.bindings import (
     Chain,
     Market,
     Point,
+    ProofTerms,
     Settlement,
     Submission,
     TaskConfig,
@@ -37,14 +38,14 @@ COMMIT_WINDOW_SECONDS = 600
 SETTLE_WINDOW_SECONDS = 900
 
 
-def point(seed: int, round: int = 0) -> Point:
-    """A point of the curve for a round of ROUNDS, another one for each seed."""
-    x = seed * 1000 + round
+def point(seed: int, round: int = 0, rounds: int = ROUNDS) -> Point:
+    """A point of the curve for a round of `rounds`, another one for each seed."""
+    x = seed * 1000 * rounds + round
     while True:
         y = pow(x**3 + 3, (BASE_FIELD + 1) // 4, BASE_FIELD)
         if (y * y - x**3 - 3) % BASE_FIELD == 0:
             return Point(x, y)
-        x += ROUNDS
+        x += rounds
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,9 @@ class World:
             self.market.join(trainer, task_id)
         return task_id
 
-    def submission(self, task_id: int, round: int, index: int) -> Submission:
+    def submission(self, task_id: int, round: int, index: int, rounds: int = ROUNDS) -> Submission:
         """Trainer `index`'s signed update."""
-        committed, cid = point(100 + 10 * round + index, round), b"cid" + bytes([round, index])
+        committed, cid = point(100 + 10 * round + index, round, rounds), b"cid" + bytes([round, index])
         message = UpdateCommitment(
             task_id=task_id,
             round=round,
@@ -107,14 +108,14 @@ class World:
         signature = sign_update(trainer, self.market.domain, message)
         return Submission(trainer=trainer.address, point=committed, cid=cid, signature=signature)
 
-    def commit(self, task_id: int, round: int = 0, trainers: int = 3) -> list[Submission]:
+    def commit(self, task_id: int, round: int = 0, trainers: int = 3, rounds: int = ROUNDS) -> list[Submission]:
         """Commits a round of the first trainers."""
-        submissions = [self.submission(task_id, round, index) for index in range(trainers)]
+        submissions = [self.submission(task_id, round, index, rounds) for index in range(trainers)]
         self.market.commit_round(self.aggregator, task_id, round, submissions)
         return submissions
 
-    def settlement(self, submissions: list[Submission], scores: tuple[int, ...]) -> Settlement:
-        """Accepts whoever has a score; the proofs are for the accepting verifier."""
+    def settlement(self, submissions: list[Submission], scores: tuple[int, ...], **changes: Any) -> Settlement:
+        """Accepts whoever has a score; the proofs are for the accepting verifier. `changes` are those of the config."""
         points = tuple(submission.point for submission in submissions)
         filled = [*points, *[point(2)] * (SLOTS - len(points))]
         head = b"".join(x.to_bytes(32, "big") + y.to_bytes(32, "big") for x, y in filled)
@@ -129,6 +130,7 @@ class World:
             linear_vka=LINEAR_VKA,
             rule_proof=b"rule",
             rule_vka=RULE_VKA,
+            terms=ProofTerms.of(self.config(**changes)),
         )
 
 

@@ -53,7 +53,7 @@ def test_a_whole_task(world: World) -> None:
     task = market.task(task_id)
     assert task.config == config
     assert (task.state, task.round_state) == (TaskState.OPEN, RoundState.COLLECTING)
-    assert (task.escrow_wei, task.bond_wei, task.credits_wei) == (ROUNDS * REWARD_WEI, BOND_WEI, 0)
+    assert (task.escrow_wei, task.bond_wei) == (ROUNDS * REWARD_WEI, BOND_WEI)
     assert task.model_scale == 12
     assert task.model == market.model_commitment(task_id) == point(1)
     assert task.owner == world.owner.address
@@ -79,7 +79,6 @@ def test_a_whole_task(world: World) -> None:
     task = market.task(task_id)
     assert (task.state, task.round_state) == (TaskState.CLOSED, RoundState.NONE)
     assert task.escrow_wei == task.bond_wei == 0
-    assert task.credits_wei == ROUNDS * REWARD_WEI + BOND_WEI
     before = world.chain.balance_wei(world.trainers[2].address)
     assert market.credit(task_id, world.trainers[2].address) == (1332, True)
     assert market.withdraw(world.anyone, task_id, world.trainers[2].address) == 1332
@@ -87,7 +86,6 @@ def test_a_whole_task(world: World) -> None:
     assert market.withdraw(world.trainers[0], task_id) == 666
     assert market.withdraw(world.owner, task_id) == 2
     assert market.withdraw(world.aggregator, task_id) == BOND_WEI
-    assert market.task(task_id).credits_wei == 0
 
 
 def test_the_log_tells_the_story(world: World) -> None:
@@ -226,7 +224,7 @@ def test_refused_proofs_name_the_layer(world: World) -> None:
     """Against the generated verifier, which reverts without a word."""
     register_vka(world.chain, world.anyone, world.real_verifier, LINEAR_VKA)
     task_id = world.opened(trainers=2, verifier=world.real_verifier)
-    settlement = world.settlement(world.commit(task_id, trainers=2), (1, 1))
+    settlement = world.settlement(world.commit(task_id, trainers=2), (1, 1), verifier=world.real_verifier)
     with pytest.raises(TransactionReverted) as caught:
         world.market.settle_round(world.anyone, task_id, 0, settlement)
     reverted(caught, "ProofRejected", layer="linear")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contracts.bindings import NATIVE, Settlement, Submission, TaskConfig, ValueOutOfRange
+from contracts.bindings import NATIVE, ProofTerms, Settlement, Submission, TaskConfig, ValueOutOfRange
 
 ADDRESS = "0x00000000000000000000000000000000000000aa"
 CONFIG = TaskConfig(
@@ -37,6 +37,7 @@ SETTLEMENT = Settlement(
     linear_vka=(bytes(32),),
     rule_proof=b"",
     rule_vka=(bytes(32),),
+    terms=ProofTerms.of(CONFIG),
 )
 
 
@@ -53,6 +54,11 @@ SETTLEMENT = Settlement(
         ("genesis", (1, -2)),
         ("linear_vka", b""),
         ("rule_vka", bytes(33)),
+        ("stake_wei", 2**128),
+        ("target_norm", 2**96),
+        ("learning_rate", 2**64),
+        ("patience", 2**16),
+        ("allow_root", bytes(31)),
         ("aggregator", "0x12"),
         ("verifier", "0x5aaeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),  # checksum
         ("token", ""),
@@ -88,6 +94,22 @@ def test_submissions() -> None:
         Submission(trainer="", point=(1, 2), cid=b"", signature=b"")
     with pytest.raises(ValueOutOfRange, match="point"):
         Submission(trainer=ADDRESS, point=(-1, 2), cid=b"", signature=b"")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("verifier", "0x12"),
+        ("dim", 2**32),
+        ("linear_vka", b"\1"),
+        ("rule_vka", bytes(33)),
+        ("rule_params", (-1,)),
+    ],
+)
+def test_proof_terms(field: str, value: Any) -> None:
+    with pytest.raises(ValueOutOfRange) as caught:
+        replace(SETTLEMENT.terms, **{field: value})
+    assert field in caught.value.field
 
 
 def test_bits_and_totals() -> None:

@@ -7,9 +7,10 @@ import pytest
 from circuits.bn254 import GENERATOR, G1Point
 from circuits.commitment import commit, empty_column
 from circuits.errors import SrsError
-from contracts.bindings import artifacts
+from contracts.bindings import ValueOutOfRange, artifacts
+from contracts.bindings.allowlist import proof_of, root_of
 from contracts.bindings.deploy import create
-from protocol.terms import UnacceptableTerms, check_genesis, check_terms, open_model, statement_of
+from protocol.terms import UnacceptableTerms, check_genesis, check_membership, check_terms, open_model, statement_of
 from store.cid import cid_of
 from store.objects import encode_model
 from tests.stage import STATEMENT, Stage
@@ -38,6 +39,8 @@ def test_honest_terms_are_accepted(stage: Stage) -> None:
         ("fractional_bits", 64, "fraction_bits"),
         ("dim", 10**6, "dim"),
         ("k", 30, "k"),
+        ("target_norm", 20 * 8**2, "target_norm"),
+        ("patience", 1, "learning_rate"),
     ],
 )
 def test_other_terms_are_refused(field: str, value: object, named: str, stage: Stage) -> None:
@@ -45,6 +48,31 @@ def test_other_terms_are_refused(field: str, value: object, named: str, stage: S
     with pytest.raises(UnacceptableTerms) as caught:
         check_terms(config, stage.chain, stage.prover)
     assert caught.value.field == named
+
+
+def test_a_pace_that_means_to_train_is_accepted(stage: Stage) -> None:
+    config = stage.task_config(target_norm=20 * 8**2 - 1, patience=1, learning_rate=1)
+    assert check_terms(config, stage.chain, stage.prover).statement == STATEMENT
+
+
+def test_joining_takes_what_the_trainer_agreed_to(stage: Stage) -> None:
+    names = [trainer.address for trainer in stage.trainers[:3]]
+    listed = stage.task_config(allow_root=root_of(names), stake_wei=5)
+    member = {"account": names[1], "allowed": names, "max_stake_wei": 5}
+    assert check_membership(listed, **member) == list(proof_of(names, names[1]))  # type: ignore[arg-type]
+    open_to_all = {"account": names[1], "allowed": [], "max_stake_wei": 0}
+    assert check_membership(stage.task_config(), **open_to_all) == []  # type: ignore[arg-type]
+    for terms, change, field in (
+        (listed, {"max_stake_wei": 4}, "stake_wei"),
+        (listed, {"allowed": []}, "allow_root"),
+        (listed, {"allowed": names[:2]}, "allow_root"),
+        (stage.task_config(), {}, "allow_root"),
+    ):
+        with pytest.raises(UnacceptableTerms) as caught:
+            check_membership(terms, **(member | change))  # type: ignore[arg-type]
+        assert caught.value.field == field
+    with pytest.raises(ValueOutOfRange, match="on the list"):
+        check_membership(listed, **(member | {"account": stage.outsider.address}))  # type: ignore[arg-type]
 
 
 def test_rounds_must_fit_the_models_integers(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
