@@ -8,7 +8,8 @@ from circuits.bn254 import G1Point, scale
 from circuits.commitment import check_opening
 from circuits.linear.gram import GramCircuit
 from circuits.model import fold
-from contracts.bindings import RoundState, Settlement, TransactionReverted, register_vka
+from contracts.bindings import RoundState, Settlement, TransactionReverted, artifacts, register_vka
+from contracts.bindings.deploy import create
 from tests.scene import REWARD_PER_ROUND_WEI, TRAINERS, Round, Scene
 
 pytestmark = pytest.mark.slow
@@ -151,6 +152,20 @@ class TestStatement:
         register_vka(scene.chain, scene.outsider, scene.deployment.verifier, keys.vka_words)
         refused(scene, proven, "VkaMismatch", linear_vka=keys.vka_words)
         refused(scene, proven, "VkaMismatch", rule_vka=keys.vka_words)
+
+    @pytest.mark.parametrize("term", ["verifier", "dim", "linear_vka", "rule_vka", "rule_params"])
+    def test_other_terms_than_the_tasks(self, scene: Scene, proven: Round, term: str) -> None:
+        """A settlement brings the task's terms along: a verifier that accepts everything, say, is none of them."""
+        accepting, _ = create(scene.chain, scene.outsider, artifacts.forge("AcceptingVerifier", "Verifiers"))
+        other = {
+            "verifier": accepting,
+            "dim": 649,
+            "linear_vka": b"\1" * 32,
+            "rule_vka": b"\1" * 32,
+            "rule_params": (1,),
+        }
+        terms = dataclasses.replace(proven.settlement.terms, **{term: other[term]})
+        refused(scene, proven, "ProofTermsMismatch", terms=terms)
 
     @pytest.mark.parametrize("layer", ["linear_vka", "rule_vka"])
     def test_an_edited_key(self, scene: Scene, proven: Round, layer: str) -> None:

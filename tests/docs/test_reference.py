@@ -10,6 +10,8 @@ from aggregator.config import AggregatorConfig
 from circuits import rules
 from clients.config import DigitsConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
 from clients.demo.summary import RoundSummary, Summary, TrainerSummary
+from contracts.bindings import artifacts
+from contracts.bindings.market_errors import MarketError
 from process.configuration import Configuration
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +33,15 @@ def test_every_field_of_a_summary(kind: type) -> None:
 def test_every_refusal() -> None:
     names = [n.removeprefix("ERROR_CODE_") for n in ErrorCode.keys() if n != "ERROR_CODE_UNSPECIFIED"]  # noqa: SIM118
     assert [name for name in names if f"| {name} |" not in REFERENCE] == []
+
+
+def test_every_error_of_the_contract() -> None:
+    assert [kind.__name__ for kind in MarketError.__subclasses__() if f"| {kind.__name__} |" not in REFERENCE] == []
+
+
+def test_every_term_of_a_task() -> None:
+    create = next(entry for entry in artifacts.market().abi if entry.get("name") == "createTask")
+    assert [term["name"] for term in create["inputs"][0]["components"] if f"`{term['name']}`" not in REFERENCE] == []
 
 
 def test_every_rule() -> None:
