@@ -8,6 +8,7 @@ import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/Messa
 import {IMarket} from "./interfaces/IMarket.sol";
 import {Commitments} from "./libraries/Commitments.sol";
 import {Ledger} from "./libraries/Ledger.sol";
+import {Logs} from "./libraries/Logs.sol";
 import {ModelCommitment} from "./libraries/ModelCommitment.sol";
 import {Pace} from "./libraries/Pace.sol";
 import {Payments} from "./libraries/Payments.sol";
@@ -15,7 +16,7 @@ import {ProofGate} from "./libraries/ProofGate.sol";
 import {TaskTerms} from "./libraries/TaskTerms.sol";
 import {Point} from "./types/Point.sol";
 import {Round, RoundState, RoundView, Settlement, Updates} from "./types/Round.sol";
-import {PaceState, Task, TaskConfig, TaskId, TaskState, TaskView} from "./types/Task.sol";
+import {PaceState, Progress, Task, TaskConfig, TaskId, TaskState, TaskView} from "./types/Task.sol";
 
 /// @title The market: state machine and books, with the logic in libraries
 /// @dev Every state-changing call follows the same order: checks, effects, event, and tokens last.
@@ -46,12 +47,14 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         Task storage task = _tasks[taskId];
         uint128 rewardWei = config.rewardPerRoundWei * config.rounds;
 
-        task.state = TaskState.Funded;
+        task.progress.state = TaskState.Funded;
+        task.progress.escrowWei = rewardWei;
+        (task.progress.quorum, task.progress.slots) = (config.quorum, config.slots);
         task.createdAtBlock = uint40(block.number);
-        task.escrowWei = rewardWei;
         task.owner = msg.sender;
         task.model = config.genesis;
         task.config = config;
+        task.proofTerms = ProofGate.pinOf(config);
         task.publicHalves = Commitments.publicHalvesOf(config);
         // So that the first commit does not pay for a fresh word.
         task.updates = bytes32(type(uint256).max);
@@ -62,14 +65,13 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
 
     /// @inheritdoc IMarket
     function postBond(TaskId taskId) external payable nonReentrant {
-        Task storage task = _inState(taskId, TaskState.Funded);
+        (Task storage task, Progress memory progress) = _inState(taskId, TaskState.Funded);
         _onlyAggregator(task);
         uint128 bondWei = task.config.bondWei;
 
-        task.state = TaskState.Open;
-        task.bondWei = bondWei;
+        progress.state = TaskState.Open;
         emit BondPosted(taskId, msg.sender, bondWei);
-        _openRound(taskId, task, Round.wrap(0));
+        _openRound(taskId, task, progress, Round.wrap(0));
 
         Payments.collect(task.config.token, bondWei);
     }
@@ -77,7 +79,9 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
     /// @inheritdoc IMarket
     function joinTask(TaskId taskId, bytes32[] calldata proof) external payable nonReentrant {
         Task storage task = _task(taskId);
-        if (task.state == TaskState.Closed) revert WrongTaskState(taskId, TaskState.Open, TaskState.Closed);
+        if (task.progress.state == TaskState.Closed) {
+            revert WrongTaskState(taskId, TaskState.Open, TaskState.Closed);
+        }
         if (task.accounts[msg.sender].joined) revert AlreadyJoined(msg.sender);
         _requireAllowed(task.config.allowRoot, proof);
 
@@ -89,7 +93,7 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
 
     /// @inheritdoc IMarket
     function leaveTask(TaskId taskId) external nonReentrant {
-        Task storage task = _inState(taskId, TaskState.Funded);
+        (Task storage task,) = _inState(taskId, TaskState.Funded);
         if (!task.accounts[msg.sender].joined) revert NotJoined(msg.sender);
 
         uint128 stakeWei = task.leave(msg.sender);
@@ -100,61 +104,66 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
 
     /// @inheritdoc IMarket
     function closeTask(TaskId taskId) external nonReentrant {
-        Task storage task = _inState(taskId, TaskState.Funded);
+        (Task storage task, Progress memory progress) = _inState(taskId, TaskState.Funded);
         if (msg.sender != task.owner) revert NotOwner(msg.sender);
-        _close(taskId, task);
+        _close(taskId, task, progress, 0);
     }
 
     // ---------------------------------------------------------------- rounds
 
     /// @inheritdoc IMarket
-    function commitRound(TaskId taskId, Round round, Updates calldata updates) external nonReentrant {
-        Task storage task = _inState(taskId, TaskState.Open);
+    function commitRound(TaskId taskId, Round round, Updates calldata updates) external nonReentrantView {
+        (Task storage task, Progress memory progress) = _inState(taskId, TaskState.Open);
         _onlyAggregator(task);
-        _requireCurrent(task, round, RoundState.Collecting);
-        uint256 deadline = _deadline(task);
+        _requireCurrent(progress, round, RoundState.Collecting);
+        uint256 deadline = _deadline(task, progress);
         // Windows are minutes at least; a validator's clock is off by seconds.
         // slither-disable-next-line timestamp
         if (block.timestamp > deadline) revert CommitWindowClosed(deadline);
-        _requireCount(task, updates);
+        _requireCount(progress, updates);
         Commitments.requireFresh(
             task.config.rounds, task.publicHalves, round, updates.trainers, updates.points
         );
-        bytes memory cids = Commitments.packed(updates.cids);
         _requireSigned(task, taskId, round, updates);
 
-        task.roundState = RoundState.Committed;
-        task.phaseStartedAt = uint40(block.timestamp);
+        progress.roundState = RoundState.Committed;
+        progress.phaseStartedAt = uint40(block.timestamp);
+        task.progress = progress;
         task.updates = Commitments.updatesHash(updates.trainers, updates.points);
-        emit RoundCommitted(taskId, round, updates.trainers, updates.points, cids, _deadline(task));
+        Logs.roundCommitted(
+            taskId, round, updates.trainers, updates.points, updates.cids, _deadline(task, progress)
+        );
     }
 
     /// @inheritdoc IMarket
-    function settleRound(TaskId taskId, Round round, Settlement calldata settlement) external nonReentrant {
-        Task storage task = _inState(taskId, TaskState.Open);
-        _requireCurrent(task, round, RoundState.Committed);
-        uint256 deadline = _deadline(task);
+    function settleRound(TaskId taskId, Round round, Settlement calldata settlement)
+        external
+        nonReentrantView
+    {
+        (Task storage task, Progress memory progress) = _inState(taskId, TaskState.Open);
+        _requireCurrent(progress, round, RoundState.Committed);
+        uint256 deadline = _deadline(task, progress);
         // slither-disable-next-line timestamp
         if (block.timestamp > deadline) revert SettleWindowClosed(deadline);
         Commitments.requireUpdates(task.updates, settlement.trainers, settlement.points);
-        ProofGate.requireProven(task.config, settlement);
+        ProofGate.requireProven(task.proofTerms, progress.slots, task.config.emptySlot, settlement);
 
-        (bool targetMet, uint80 norm, uint8 halvings) = _keepPace(task, settlement);
+        (bool targetMet, uint80 norm, uint8 halvings) = _keepPace(task, progress.slots, settlement);
         Point memory model = ModelCommitment.move(
-            task.model, settlement.points, settlement.acceptBits, ModelCommitment.scale(task.config.slots)
+            task.model, settlement.points, settlement.acceptBits, ModelCommitment.scale(progress.slots)
         );
         task.model = model;
         uint256[] memory paidWei =
             Ledger.byScore(task.config.rewardPerRoundWei, settlement.scores, settlement.trainers.length);
-        task.creditFromEscrow(settlement.trainers, paidWei);
-        task.roundState = RoundState.Settled;
-        emit RoundSettled(
+        task.creditFromEscrow(progress, settlement.trainers, paidWei);
+        progress.roundState = RoundState.Settled;
+        Logs.roundSettled(
             taskId, round, settlement.acceptBits, settlement.scores, paidWei, model, norm, halvings
         );
 
         uint32 next = Round.unwrap(round) + 1;
-        if (targetMet || next == task.config.rounds) _close(taskId, task);
-        else _openRound(taskId, task, Round.wrap(next));
+        if (targetMet || next == task.config.rounds) _close(taskId, task, progress, task.config.bondWei);
+        else _openRound(taskId, task, progress, Round.wrap(next));
     }
 
     /// @inheritdoc IMarket
@@ -172,23 +181,24 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         external
         nonReentrant
     {
-        Task storage task = _inState(taskId, TaskState.Open);
-        if (round != task.currentRound) revert WrongRound(task.currentRound, round);
-        uint256 deadline = _deadline(task);
+        (Task storage task, Progress memory progress) = _inState(taskId, TaskState.Open);
+        if (round != progress.currentRound) revert WrongRound(progress.currentRound, round);
+        uint256 deadline = _deadline(task, progress);
         // slither-disable-next-line timestamp
         if (block.timestamp <= deadline) revert WindowStillOpen(deadline);
         uint256[] memory paidWei = new uint256[](0);
-        if (task.roundState == RoundState.Committed) {
+        uint128 bondWei = task.config.bondWei;
+        if (progress.roundState == RoundState.Committed) {
             Commitments.requireUpdates(task.updates, trainers, points);
-            paidWei = Ledger.equally(task.bondWei, trainers.length);
-            task.creditFromBond(trainers, paidWei);
+            paidWei = Ledger.equally(bondWei, trainers.length);
+            bondWei -= task.credit(trainers, paidWei);
         } else if (trainers.length + points.length != 0) {
             revert WrongLength("trainers", trainers.length + points.length, 0);
         }
-        task.roundState = RoundState.Expired;
+        progress.roundState = RoundState.Expired;
         emit RoundExpired(taskId, round, trainers, paidWei);
         // Either the bond is gone, and covers no other round, or the aggregator is.
-        _close(taskId, task);
+        _close(taskId, task, progress, bondWei);
     }
 
     // -------------------------------------------------------------- pay-outs
@@ -229,9 +239,9 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
     function roundOf(TaskId taskId, Round round) external view returns (RoundView memory result) {
         Task storage task = _task(taskId);
         result.state = _roundState(task, round);
-        if (result.state == RoundState.Collecting) result.commitDeadline = _deadline(task);
+        if (result.state == RoundState.Collecting) result.commitDeadline = _deadline(task, task.progress);
         if (result.state == RoundState.Committed) {
-            result.settleDeadline = _deadline(task);
+            result.settleDeadline = _deadline(task, task.progress);
             result.updates = task.updates;
         }
     }
@@ -281,10 +291,10 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         if (!MerkleProof.verifyCalldata(proof, root, leaf)) revert NotAllowed(msg.sender);
     }
 
-    function _requireCount(Task storage task, Updates calldata updates) private view {
+    function _requireCount(Progress memory progress, Updates calldata updates) private pure {
         uint256 count = updates.trainers.length;
-        if (count < task.config.quorum) revert TooFewTrainers(count, task.config.quorum);
-        if (count > task.config.slots) revert TooManyTrainers(count, task.config.slots);
+        if (count < progress.quorum) revert TooFewTrainers(count, progress.quorum);
+        if (count > progress.slots) revert TooManyTrainers(count, progress.slots);
         _requireLength("points", updates.points.length, count);
         _requireLength("cids", updates.cids.length, count);
         _requireLength("signatures", updates.signatures.length, count);
@@ -306,21 +316,23 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         for (uint256 i = 0; i < trainers.length; ++i) {
             address trainer = trainers[i];
             if (!task.accounts[trainer].joined) revert NotJoined(trainer);
-            bytes32 message = Commitments.structHash(taskId, round, points[i], Commitments.digestOf(cids[i]));
+            bytes calldata cid = Commitments.entryOf(cids, i);
+            TaskTerms.requireCid(cid);
+            bytes32 message = Commitments.structHash(taskId, round, points[i], Commitments.digestOf(cid));
             bytes32 digest = MessageHashUtils.toTypedDataHash(domain, message);
-            Commitments.requireSigned(trainer, digest, signatures[i]);
+            Commitments.requireSigned(trainer, digest, signatures, i);
         }
     }
 
     /// @dev Where nothing follows from the round's norm, it is not computed, and 0.
-    function _keepPace(Task storage task, Settlement calldata settlement)
+    function _keepPace(Task storage task, uint256 slots, Settlement calldata settlement)
         private
         returns (bool targetMet, uint80 norm, uint8 halvings)
     {
         (uint256 target, uint256 patience) = (task.config.targetNorm, task.config.patience);
         if (target == 0 && patience == 0) return (false, 0, 0);
         uint8 count;
-        (norm, count) = Pace.norm(settlement.gram, task.config.slots, settlement.acceptBits);
+        (norm, count) = Pace.norm(settlement.gram, slots, settlement.acceptBits);
         targetMet = Pace.isMet(target, norm, count);
         if (patience == 0) return (targetMet, norm, 0);
         PaceState memory pace = Pace.next(task.pace, patience, norm, count);
@@ -328,54 +340,64 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         halvings = pace.halvings;
     }
 
-    function _openRound(TaskId taskId, Task storage task, Round round) private {
-        task.currentRound = round;
-        task.roundState = RoundState.Collecting;
-        task.phaseStartedAt = uint40(block.timestamp);
-        emit RoundOpened(taskId, round, block.timestamp + task.config.commitWindowSeconds);
+    function _openRound(TaskId taskId, Task storage task, Progress memory progress, Round round) private {
+        progress.currentRound = round;
+        progress.roundState = RoundState.Collecting;
+        progress.phaseStartedAt = uint40(block.timestamp);
+        task.progress = progress;
+        emit RoundOpened(taskId, round, _deadline(task, progress));
     }
 
-    function _close(TaskId taskId, Task storage task) private {
-        task.state = TaskState.Closed;
-        (uint128 refundedWei, uint128 bondReturnedWei) = task.refund();
-        emit TaskClosed(taskId, refundedWei, bondReturnedWei);
+    /// @param bondWei What the aggregator gets back.
+    function _close(TaskId taskId, Task storage task, Progress memory progress, uint128 bondWei) private {
+        progress.state = TaskState.Closed;
+        uint128 refundedWei = task.refund(progress, bondWei);
+        task.progress = progress;
+        emit TaskClosed(taskId, refundedWei, bondWei);
     }
 
     function _task(TaskId taskId) private view returns (Task storage task) {
         task = _tasks[taskId];
-        if (task.state == TaskState.None) revert UnknownTask(taskId);
+        if (task.progress.state == TaskState.None) revert UnknownTask(taskId);
     }
 
-    function _inState(TaskId taskId, TaskState required) private view returns (Task storage task) {
-        task = _task(taskId);
-        if (task.state != required) revert WrongTaskState(taskId, required, task.state);
+    function _inState(TaskId taskId, TaskState required)
+        private
+        view
+        returns (Task storage task, Progress memory progress)
+    {
+        task = _tasks[taskId];
+        progress = task.progress;
+        if (progress.state == required) return (task, progress);
+        if (progress.state == TaskState.None) revert UnknownTask(taskId);
+        revert WrongTaskState(taskId, required, progress.state);
     }
 
-    function _requireCurrent(Task storage task, Round round, RoundState required) private view {
-        if (round != task.currentRound) revert WrongRound(task.currentRound, round);
-        if (task.roundState != required) revert WrongRoundState(round, required, task.roundState);
+    function _requireCurrent(Progress memory progress, Round round, RoundState required) private pure {
+        if (round != progress.currentRound) revert WrongRound(progress.currentRound, round);
+        if (progress.roundState != required) revert WrongRoundState(round, required, progress.roundState);
     }
 
     function _roundState(Task storage task, Round round) private view returns (RoundState) {
-        Round current = task.currentRound;
-        if (round == current) return task.roundState;
+        Round current = task.progress.currentRound;
+        if (round == current) return task.progress.roundState;
         return Round.unwrap(round) < Round.unwrap(current) ? RoundState.Settled : RoundState.None;
     }
 
     /// @dev Of an open task's current round.
-    function _deadline(Task storage task) private view returns (uint256) {
-        bool committed = task.roundState == RoundState.Committed;
+    function _deadline(Task storage task, Progress memory progress) private view returns (uint256) {
+        bool committed = progress.roundState == RoundState.Committed;
         uint32 window = committed ? task.config.settleWindowSeconds : task.config.commitWindowSeconds;
-        return task.phaseStartedAt + window;
+        return progress.phaseStartedAt + window;
     }
 
     function _owedStakeWei(Task storage task, address account) private view returns (uint128) {
-        bool owed = task.state == TaskState.Closed && task.accounts[account].joined;
+        bool owed = task.progress.state == TaskState.Closed && task.accounts[account].joined;
         return owed ? task.config.stakeWei : 0;
     }
 
     function _claimable(Task storage task) private view returns (bool) {
-        return task.state == TaskState.Closed || task.config.payByRound;
+        return task.progress.state == TaskState.Closed || task.config.payByRound;
     }
 
     function _onlyAggregator(Task storage task) private view {
@@ -383,19 +405,18 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
     }
 
     function _view(Task storage task) private view returns (TaskView memory result) {
+        Progress memory progress = task.progress;
         result.owner = task.owner;
-        result.state = task.state;
-        result.currentRound = task.currentRound;
-        if (task.state == TaskState.Open) {
-            result.roundState = task.roundState;
-            result.deadline = _deadline(task);
+        result.state = progress.state;
+        result.currentRound = progress.currentRound;
+        if (progress.state == TaskState.Open) {
+            result.roundState = progress.roundState;
+            result.deadline = _deadline(task, progress);
+            result.bondWei = task.config.bondWei;
         }
         result.createdAtBlock = task.createdAtBlock;
-        result.modelScale = ModelCommitment.scale(task.config.slots);
-        result.escrowWei = task.escrowWei;
-        result.creditsWei = task.creditsWei;
-        result.bondWei = task.bondWei;
-        result.stakesWei = task.stakesWei;
+        result.modelScale = ModelCommitment.scale(progress.slots);
+        result.escrowWei = progress.escrowWei;
         result.learningRate = task.learningRate();
         result.pace = task.pace;
         result.model = task.model;

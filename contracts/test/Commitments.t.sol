@@ -21,10 +21,6 @@ contract CommitmentsTest is MarketFixture {
         return Commitments.publicHalvesOf(config);
     }
 
-    function packed(bytes[] calldata cids) external pure returns (bytes memory) {
-        return Commitments.packed(cids);
-    }
-
     /// @dev As many trainers as points, all different.
     function _fresh(uint32 round, Point[] memory points) private view {
         this.requireFresh(round, _trainers(points.length), points);
@@ -160,19 +156,6 @@ contract CommitmentsTest is MarketFixture {
         trainers[second] = trainers[first];
         vm.expectRevert(abi.encodeWithSelector(IMarket.DuplicateTrainer.selector, trainers[first]));
         this.requireFresh(0, trainers, points);
-    }
-
-    function testFuzz_cidsArePackedWithTheirLengths(bytes[] memory cids) public {
-        bytes memory expected;
-        for (uint256 i = 0; i < cids.length; ++i) {
-            if (cids[i].length == 0 || cids[i].length > 128) {
-                vm.expectRevert(abi.encodeWithSelector(IMarket.InvalidCid.selector, cids[i].length, 128));
-                this.packed(cids);
-                return;
-            }
-            expected = abi.encodePacked(expected, uint8(cids[i].length), cids[i]);
-        }
-        assertEq(keccak256(this.packed(cids)), keccak256(expected), "packed");
     }
 
     function test_updatesNeedAPointEach() public {

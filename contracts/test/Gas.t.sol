@@ -43,6 +43,7 @@ contract GasTest is MarketFixture {
         commit(taskId, 0, slots);
         Settlement memory given = settlement(0, slots, slots);
         acceptFirst(given, slots, 7);
+        given.terms = termsOf(market.taskOf(taskId).config);
         _measure(name, ANYONE, abi.encodeCall(Market.settleRound, (taskId, Round.wrap(0), given)));
     }
 

@@ -2,7 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Ledger} from "../src/libraries/Ledger.sol";
-import {Task} from "../src/types/Task.sol";
+import {Progress, Task} from "../src/types/Task.sol";
 import {Test} from "./utils/Test.sol";
 
 contract LedgerTest is Test {
@@ -19,7 +19,9 @@ contract LedgerTest is Test {
     }
 
     function creditFromEscrow(address[] calldata accounts, uint256[] calldata shares) external {
-        _task.creditFromEscrow(accounts, shares);
+        Progress memory progress = _task.progress;
+        _task.creditFromEscrow(progress, accounts, shares);
+        _task.progress = progress;
     }
 
     function testFuzz_sharesAreFlooredAndNeverExceedTheReward(uint128 rewardWei, uint64[8] memory drawn)
@@ -74,7 +76,7 @@ contract LedgerTest is Test {
     }
 
     function test_cannotCreditMoreThanTheEscrow() public {
-        _task.escrowWei = 10;
+        _task.progress.escrowWei = 10;
         address[] memory accounts = new address[](2);
         (accounts[0], accounts[1]) = (address(1), address(2));
         uint256[] memory shares = new uint256[](2);
@@ -86,13 +88,13 @@ contract LedgerTest is Test {
     function test_onePersonInTwoRolesIsCreditedTwice() public {
         _task.owner = address(1);
         _task.config.aggregator = address(1);
-        _task.escrowWei = 10;
-        _task.bondWei = 5;
-        _task.refund();
+        Progress memory progress;
+        progress.escrowWei = 10;
+        assertEq(_task.refund(progress, 5), 10, "refunded");
+        assertEq(progress.escrowWei, 0, "escrow");
         assertEq(_task.accounts[address(1)].creditWei, 15, "credit");
-        assertEq(_task.creditsWei, 15, "credits");
         assertEq(_task.take(address(1)), 15, "taken");
-        assertEq(_task.creditsWei, 0, "credits left");
+        assertEq(_task.accounts[address(1)].creditWei, 0, "credit left");
         assertEq(_task.take(address(1)), 0, "taken again");
     }
 }

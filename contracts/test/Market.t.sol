@@ -362,7 +362,6 @@ contract MarketTest is MarketFixture {
         assertEq(credit(taskId, trainer(2)), 666, "trainer 2");
         TaskView memory task = market.taskOf(taskId);
         assertEq(task.escrowWei, ROUNDS * REWARD - 999, "escrow keeps the remainder");
-        assertEq(task.creditsWei, 999, "credits");
         assertEq(task.model, model, "model");
         assertEq(market.modelCommitment(taskId), model, "model commitment");
         assertEq(uint256(task.roundState), uint256(RoundState.Collecting), "next round");
@@ -383,7 +382,7 @@ contract MarketTest is MarketFixture {
         Settlement memory given = settlement(0, 2, 4);
         acceptFirst(given, 1, 0);
         settle(taskId, 0, given);
-        assertEq(market.taskOf(taskId).creditsWei, 0, "credits");
+        assertEq(market.taskOf(taskId).escrowWei, ROUNDS * REWARD, "escrow");
         assertEq(market.modelCommitment(taskId), pointOf(GENESIS_SCALAR + 12 * updateScalar(0, 0)), "model");
     }
 
@@ -407,7 +406,6 @@ contract MarketTest is MarketFixture {
         assertEq(credit(taskId, trainer(1)), 500 + 500, "trainer 1");
         assertEq(credit(taskId, AGGREGATOR), BOND, "aggregator");
         assertEq(task.escrowWei + task.bondWei, 0, "left");
-        assertEq(task.creditsWei, ROUNDS * REWARD + BOND, "credits");
     }
 
     function test_settleIsForTheCurrentRoundOnce() public {

@@ -26,7 +26,11 @@ contract ProofGateTest is MarketFixture {
     }
 
     function requireProven(Settlement calldata given) external view {
-        ProofGate.requireProven(_config, given);
+        ProofGate.requireProven(this.pinOf(_config), _config.slots, _config.emptySlot, given);
+    }
+
+    function pinOf(TaskConfig calldata config) external pure returns (bytes32) {
+        return ProofGate.pinOf(config);
     }
 
     // ------------------------------------------------------------ the layout
@@ -74,6 +78,7 @@ contract ProofGateTest is MarketFixture {
     function test_refusesAnotherDim() public {
         Settlement memory given = _proven();
         _config.dim += 1;
+        given.terms = termsOf(_config);
         _rejected(given, Layer.Linear);
     }
 
@@ -101,6 +106,7 @@ contract ProofGateTest is MarketFixture {
     function test_refusesOtherParameters() public {
         Settlement memory given = _proven();
         _config.ruleParams[0] = 3;
+        given.terms = termsOf(_config);
         _rejected(given, Layer.Rule);
     }
 
@@ -147,6 +153,22 @@ contract ProofGateTest is MarketFixture {
         _refused(
             given, abi.encodeWithSelector(IMarket.LinearProofTooShort.selector, 64 * (SLOTS - 1), 64 * SLOTS)
         );
+    }
+
+    /// @dev Each of the five counts.
+    function test_refusesOtherTerms() public {
+        bytes32 pinned = keccak256(abi.encode(termsOf(_config)));
+        for (uint256 i = 0; i < 6; ++i) {
+            Settlement memory given = _proven();
+            if (i == 0) given.terms.verifier = address(new AnsweringVerifier());
+            if (i == 1) given.terms.dim += 1;
+            if (i == 2) given.terms.linearVka = "self-made";
+            if (i == 3) given.terms.ruleVka = "self-made";
+            if (i == 4) given.terms.ruleParams[0] = 1;
+            if (i == 5) given.terms.ruleParams = new uint256[](0);
+            bytes32 other = keccak256(abi.encode(given.terms));
+            _refused(given, abi.encodeWithSelector(IMarket.ProofTermsMismatch.selector, pinned, other));
+        }
     }
 
     function test_refusesOtherVerifyingKeys() public {
@@ -237,6 +259,8 @@ contract ProofGateTest is MarketFixture {
     function test_refusesEveryAnswerButSuccessAndTheDigest() public {
         AnsweringVerifier answering = new AnsweringVerifier();
         _config.verifier = address(answering);
+        Settlement memory given = _proven();
+        given.terms = termsOf(_config);
         bytes32 digest = _config.linearVka;
         bytes[6] memory answers = [
             bytes(""),
@@ -248,20 +272,24 @@ contract ProofGateTest is MarketFixture {
         ];
         for (uint256 i = 0; i < answers.length; ++i) {
             answering.setAnswer(answers[i]);
-            _refused(_proven(), abi.encodeWithSelector(IMarket.VerifierMisbehaved.selector, Layer.Linear));
+            _refused(given, abi.encodeWithSelector(IMarket.VerifierMisbehaved.selector, Layer.Linear));
         }
         answering.setAnswer(abi.encode(1, digest)); // good enough for the linear layer, not for the rule
-        _refused(_proven(), abi.encodeWithSelector(IMarket.VerifierMisbehaved.selector, Layer.Rule));
+        _refused(given, abi.encodeWithSelector(IMarket.VerifierMisbehaved.selector, Layer.Rule));
     }
 
     function test_refusesAVerifierThatIsGone() public {
         _config.verifier = address(0xDEAD);
-        _refused(_proven(), abi.encodeWithSelector(IMarket.VerifierMisbehaved.selector, Layer.Linear));
+        Settlement memory given = _proven();
+        given.terms = termsOf(_config);
+        _refused(given, abi.encodeWithSelector(IMarket.VerifierMisbehaved.selector, Layer.Linear));
     }
 
     function test_refusesAVerifierThatWrites() public {
         _config.verifier = address(new WritingVerifier());
-        _rejected(_proven(), Layer.Linear);
+        Settlement memory given = _proven();
+        given.terms = termsOf(_config);
+        _rejected(given, Layer.Linear);
     }
 
     // ---------------------------------------------------------------- helpers

@@ -9,8 +9,8 @@ import {TaskConfig, TaskId, TaskState, TaskView} from "../types/Task.sol";
 /// @notice An owner escrows a reward, trainers commit to updates, an aggregator under bond proves which of them
 /// count and how much, and the contract pays by the proven scores. No account has any power beyond its role in a
 /// task, and nothing can be upgraded.
-/// @dev For every token: the sum of escrow, bond, stakes and credits over all tasks equals the contract's balance, as long
-/// as nobody sends it tokens unasked and the token does not change balances by itself (rebasing is unsupported).
+/// @dev For every token: the sum of escrow, bond, stakes and credits over all tasks equals the contract's balance, as
+/// long as nobody sends it tokens unasked and the token does not change balances by itself (rebasing is unsupported).
 interface IMarket {
     // ---------------------------------------------------------------- events
 
@@ -147,6 +147,8 @@ interface IMarket {
     error LinearProofTooShort(uint256 lengthBytes, uint256 minimumBytes);
     /// @notice Thrown when a point in the linear proof is not the one registered for its slot.
     error ProvenPointMismatch(uint256 slot);
+    /// @notice Thrown when a settlement's proof terms are not the task's.
+    error ProofTermsMismatch(bytes32 pinned, bytes32 given);
     /// @notice Thrown when verifying-key words are not those that the task pinned.
     error VkaMismatch(Layer layer, bytes32 pinned, bytes32 given);
     /// @notice Thrown when the verifier does not accept a proof.

@@ -47,19 +47,25 @@ library Bn254 {
         view
         returns (Point memory total, uint256 count)
     {
-        uint256[4] memory input; // the running sum, which begins at infinity, and the next point
         bool ok = true;
-        for (uint256 i = 0; i < points.length && ok; ++i) {
-            if ((bits >> i) & 1 == 0) continue;
-            ++count;
-            (input[2], input[3]) = (points[i].x, points[i].y);
-            // Safe: reads the 4 words of `input` and writes its first 2.
-            assembly ("memory-safe") {
-                ok := staticcall(gas(), ADD, input, 0x80, input, 0x40)
+        // Safe: reads calldata, and 4 words of free memory, which stays free: the running sum, which begins at infinity,
+        // and the next point.
+        assembly ("memory-safe") {
+            let input := mload(0x40)
+            mstore(input, 0)
+            mstore(add(input, 0x20), 0)
+            let length := points.length
+            for { let i := 0 } lt(i, length) { i := add(i, 1) } {
+                if and(shr(i, bits), 1) {
+                    calldatacopy(add(input, 0x40), add(points.offset, shl(6, i)), 0x40)
+                    ok := staticcall(gas(), ADD, input, 0x80, input, 0x40)
+                    if iszero(ok) { break }
+                    count := add(count, 1)
+                }
             }
+            mcopy(total, input, 0x40)
         }
         if (!ok) revert IMarket.PrecompileFailed(ADD);
-        (total.x, total.y) = (input[0], input[1]);
     }
 
     /// @notice scalar * a.

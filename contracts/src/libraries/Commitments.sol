@@ -7,7 +7,6 @@ import {Bn254} from "./Bn254.sol";
 import {IMarket} from "../interfaces/IMarket.sol";
 import {Point} from "../types/Point.sol";
 import {Round} from "../types/Round.sol";
-import {TaskTerms} from "./TaskTerms.sol";
 import {TaskConfig, TaskId} from "../types/Task.sol";
 
 /// @title Updates: what is signed, what is stored, what may not come twice
@@ -54,6 +53,17 @@ library Commitments {
         }
     }
 
+    /// @notice Entry i < list.length, without the check that it lies inside calldata: what does not, is zeros.
+    /// @dev A length can be anything: the caller bounds it before it copies.
+    function entryOf(bytes[] calldata list, uint256 i) internal pure returns (bytes calldata entry) {
+        // Safe: reads calldata only.
+        assembly ("memory-safe") {
+            let at := add(list.offset, calldataload(add(list.offset, shl(5, i))))
+            entry.length := calldataload(at)
+            entry.offset := add(at, 0x20)
+        }
+    }
+
     /// @notice The one word that a round keeps of its updates: keccak256 of all trainers' words, their number, and
     /// all points' words.
     function updatesHash(address[] calldata trainers, Point[] calldata points)
@@ -72,29 +82,6 @@ library Commitments {
             mstore(add(buffer, trainersBytes), count)
             calldatacopy(add(add(buffer, trainersBytes), 0x20), points.offset, shl(6, count))
             hash := keccak256(buffer, add(mul(count, 0x60), 0x20))
-        }
-    }
-
-    /// @notice What `RoundCommitted` has for CIDs: one after another, each after one byte with its length.
-    /// @dev Reverts with InvalidCid unless each has 1..128 bytes.
-    function packed(bytes[] calldata cids) internal pure returns (bytes memory all) {
-        all = new bytes(cids.length * (1 + TaskTerms.MAX_CID_BYTES));
-        uint256 end;
-        // Safe: each entry takes at most what was allocated for it; then the length is cut to what was written.
-        assembly ("memory-safe") {
-            end := add(all, 0x20)
-        }
-        for (uint256 i = 0; i < cids.length; ++i) {
-            bytes calldata cid = cids[i];
-            TaskTerms.requireCid(cid);
-            assembly ("memory-safe") {
-                mstore8(end, cid.length)
-                calldatacopy(add(end, 1), cid.offset, cid.length)
-                end := add(add(end, 1), cid.length)
-            }
-        }
-        assembly ("memory-safe") {
-            mstore(all, sub(sub(end, all), 0x20))
         }
     }
 
@@ -128,26 +115,29 @@ library Commitments {
         Point[] calldata points
     ) internal pure {
         uint256 repeated = _repeated(trainers, points);
-        for (uint256 i = 0; i < points.length; ++i) {
-            Point calldata point = points[i];
-            uint256 x = point.x;
-            Bn254.requireValid(point);
+        uint256 count = points.length;
+        for (uint256 i = 0; i < count; ++i) {
+            (uint256 x, uint256 y) = (points[i].x, points[i].y);
+            if (!Bn254.isValid(x, y)) revert IMarket.InvalidPoint(x, y);
             uint256 belongsTo = roundOfPoint(x, rounds);
             if (belongsTo != Round.unwrap(round)) revert IMarket.PointOfAnotherRound(x, round, belongsTo);
-            if (_isPublic(x, publicHalves)) revert IMarket.PointAlreadyUsed(x, point.y);
+            if (_isPublic(x, publicHalves)) revert IMarket.PointAlreadyUsed(x, y);
             if (i == repeated) _revertRepeated(trainers, points, i);
         }
     }
 
-    /// @notice Reverts with InvalidSignature unless the trainer signed the digest.
+    /// @notice Reverts with InvalidSignature unless entry i of `signatures` is the trainer's over the digest.
     /// @dev Its key is tried first: that spares those who have no code the look for it. Nobody has a key to a
     /// contract's address; an account that delegates to code (EIP-7702) may sign either way.
-    function requireSigned(address trainer, bytes32 digest, bytes calldata signature) internal view {
+    function requireSigned(address trainer, bytes32 digest, bytes[] calldata signatures, uint256 i)
+        internal
+        view
+    {
         // The third value only explains the fault.
         // slither-disable-next-line unused-return
-        (address signer, ECDSA.RecoverError fault,) = ECDSA.tryRecoverCalldata(digest, signature);
+        (address signer, ECDSA.RecoverError fault,) = ECDSA.tryRecoverCalldata(digest, entryOf(signatures, i));
         if (fault == ECDSA.RecoverError.NoError && signer == trainer) return;
-        if (!SignatureChecker.isValidERC1271SignatureNowCalldata(trainer, digest, signature)) {
+        if (!SignatureChecker.isValidERC1271SignatureNowCalldata(trainer, digest, signatures[i])) {
             revert IMarket.InvalidSignature(trainer);
         }
     }
@@ -165,25 +155,30 @@ library Commitments {
         returns (uint256 repeated)
     {
         repeated = points.length;
-        // Safe: reads calldata only. All pairs, since the slots' order is the aggregator's to choose; 496 at most.
+        // Safe: reads calldata only. Whoever shares the low byte of an earlier one is compared with all of them: in any
+        // order of the slots, which is the aggregator's to choose, that is seldom.
         assembly ("memory-safe") {
             let end := shl(5, repeated)
-            for { let i := 0x20 } lt(i, end) { i := add(i, 0x20) } {
+            let trainersSeen := 0
+            let xsSeen := 0
+            for { let i := 0 } lt(i, end) { i := add(i, 0x20) } {
                 let trainer := calldataload(add(trainers.offset, i))
                 let x := calldataload(add(points.offset, shl(1, i)))
-                let trainerAt := trainers.offset
-                let last := add(trainerAt, i)
-                let xAt := points.offset
-                let same := 0
-                for {} lt(trainerAt, last) {} {
-                    same := or(same, or(eq(calldataload(trainerAt), trainer), eq(calldataload(xAt), x)))
-                    trainerAt := add(trainerAt, 0x20)
-                    xAt := add(xAt, 0x40)
+                let trainerBit := shl(and(trainer, 0xff), 1)
+                let xBit := shl(and(x, 0xff), 1)
+                if or(and(trainersSeen, trainerBit), and(xsSeen, xBit)) {
+                    let same := 0
+                    for { let j := 0 } lt(j, i) { j := add(j, 0x20) } {
+                        same := or(same, eq(calldataload(add(trainers.offset, j)), trainer))
+                        same := or(same, eq(calldataload(add(points.offset, shl(1, j))), x))
+                    }
+                    if same {
+                        repeated := shr(5, i)
+                        break
+                    }
                 }
-                if same {
-                    repeated := shr(5, i)
-                    break
-                }
+                trainersSeen := or(trainersSeen, trainerBit)
+                xsSeen := or(xsSeen, xBit)
             }
         }
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {Task} from "../types/Task.sol";
+import {IMarket} from "../interfaces/IMarket.sol";
+import {Account, Progress, Task} from "../types/Task.sol";
 
 /// @title Who is owed what
 /// @notice Every wei of a task is in exactly one of escrow, bond, stakes and credits; these functions only move it between
@@ -14,17 +15,23 @@ library Ledger {
         pure
         returns (uint256[] memory shares)
     {
+        if (scores.length < count) revert IMarket.WrongLength("scores", scores.length, count);
         shares = new uint256[](count);
-        uint256 sum = 0;
-        // Safe: see above; indices are below the lengths, and checked.
-        unchecked {
-            for (uint256 i = 0; i < count; ++i) {
-                shares[i] = scores[i];
-                sum += shares[i];
+        // Safe: reads the first `count` scores, which exist, and writes as many words of `shares`. See above for size.
+        assembly ("memory-safe") {
+            let first := add(shares, 0x20)
+            let end := add(first, shl(5, count))
+            let ahead := sub(scores.offset, first)
+            let sum := 0
+            for { let at := first } lt(at, end) { at := add(at, 0x20) } {
+                let score := and(calldataload(add(at, ahead)), 0xffffffffffffffff)
+                mstore(at, score)
+                sum := add(sum, score)
             }
-            if (sum == 0) return shares;
-            for (uint256 i = 0; i < count; ++i) {
-                shares[i] = uint256(rewardWei) * shares[i] / sum;
+            if sum {
+                for { let at := first } lt(at, end) { at := add(at, 0x20) } {
+                    mstore(at, div(mul(rewardWei, mload(at)), sum))
+                }
             }
         }
     }
@@ -39,61 +46,64 @@ library Ledger {
         }
     }
 
-    /// @notice Moves shares of the escrow to accounts.
-    function creditFromEscrow(Task storage task, address[] calldata accounts, uint256[] memory shares)
-        internal
-    {
-        task.escrowWei -= _credit(task, accounts, shares);
+    /// @notice Moves shares of the escrow to accounts. The caller stores `progress`.
+    function creditFromEscrow(
+        Task storage task,
+        Progress memory progress,
+        address[] calldata accounts,
+        uint256[] memory shares
+    ) internal {
+        progress.escrowWei -= credit(task, accounts, shares);
     }
 
-    /// @notice Moves shares of the bond to accounts.
-    function creditFromBond(Task storage task, address[] calldata accounts, uint256[] memory shares)
+    /// @notice Moves what is left of the escrow to the owner, and of the bond to the aggregator. The caller stores
+    /// `progress`.
+    function refund(Task storage task, Progress memory progress, uint128 bondWei)
         internal
+        returns (uint128 escrowWei)
     {
-        task.bondWei -= _credit(task, accounts, shares);
-    }
-
-    /// @notice Moves what is left of escrow and bond to owner and aggregator.
-    function refund(Task storage task) internal returns (uint128 escrowWei, uint128 bondWei) {
-        (escrowWei, bondWei) = (task.escrowWei, task.bondWei);
-        (task.escrowWei, task.bondWei) = (0, 0);
+        escrowWei = progress.escrowWei;
+        progress.escrowWei = 0;
         task.accounts[task.owner].creditWei += escrowWei;
         task.accounts[task.config.aggregator].creditWei += bondWei;
-        task.creditsWei += escrowWei + bondWei;
     }
 
     /// @notice Enters an account with the task's stake.
     function enter(Task storage task, address account) internal returns (uint128 stakeWei) {
         stakeWei = task.config.stakeWei;
         task.accounts[account].joined = true;
-        if (stakeWei != 0) task.stakesWei += stakeWei;
     }
 
     /// @notice Takes a member and its stake out of the books, to be paid out.
     function leave(Task storage task, address account) internal returns (uint128 stakeWei) {
         stakeWei = task.config.stakeWei;
         task.accounts[account].joined = false;
-        if (stakeWei != 0) task.stakesWei -= stakeWei;
     }
 
     /// @notice Takes an account's credit out of the books, to be paid out.
     function take(Task storage task, address account) internal returns (uint128 amountWei) {
         amountWei = task.accounts[account].creditWei;
         task.accounts[account].creditWei = 0;
-        task.creditsWei -= amountWei;
     }
 
-    function _credit(Task storage task, address[] calldata accounts, uint256[] memory shares)
-        private
+    /// @notice Credits accounts with shares of an amount of at most 128 bits.
+    function credit(Task storage task, address[] calldata accounts, uint256[] memory shares)
+        internal
         returns (uint128 total)
     {
-        for (uint256 i = 0; i < shares.length; ++i) {
-            // Each share is at most the 128-bit amount that it is a share of.
-            uint128 share = uint128(shares[i]);
-            if (share == 0) continue;
-            task.accounts[accounts[i]].creditWei += share;
-            total += share;
+        // Safe: each share is at most the 128-bit amount that it is a share of, and so is their sum; only what an
+        // account may have from elsewhere is checked.
+        unchecked {
+            for (uint256 i = 0; i < shares.length; ++i) {
+                uint128 share = uint128(shares[i]);
+                if (share == 0) continue;
+                total += share;
+                _add(task.accounts[accounts[i]], share);
+            }
         }
-        task.creditsWei += total;
+    }
+
+    function _add(Account storage account, uint128 amountWei) private {
+        account.creditWei += amountWei;
     }
 }

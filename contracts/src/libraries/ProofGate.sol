@@ -5,31 +5,54 @@ import {Bn254} from "./Bn254.sol";
 import {IHalo2Verifier} from "../interfaces/IHalo2Verifier.sol";
 import {IMarket} from "../interfaces/IMarket.sol";
 import {Point} from "../types/Point.sol";
-import {Layer, Settlement} from "../types/Round.sol";
+import {Layer, ProofTerms, Settlement} from "../types/Round.sol";
 import {TaskConfig} from "../types/Task.sol";
 
 /// @title What stands between a proof and the money
-/// @notice Both layers' public inputs are built here, from the task's own state and from one array of Gram
-/// integers, never taken from the caller: what is not handed in cannot be wrong.
+/// @notice Both layers' public inputs are built here, from the task's own terms and state and from one array of Gram
+/// integers; the caller has no say in them.
 library ProofGate {
     /// @dev Bytes of a commitment at the head of a linear proof: x and y, big-endian.
     uint256 private constant POINT_BYTES = 64;
-    uint256 private constant GRAM_LIMIT = 0x4000000000000000; // 2^62
+    int256 private constant GRAM_LIMIT = 0x4000000000000000; // 2^62
 
     /// @notice Reverts, naming the reason, unless both proofs hold for exactly this settlement of this task.
-    /// @dev The caller has checked trainers and points against the round's record.
-    function requireProven(TaskConfig storage config, Settlement calldata settlement) internal view {
-        uint256 slots = config.slots;
+    /// @dev The caller has checked trainers and points against the round's record: they are at most one a slot.
+    /// @param pinned What `pinOf` gave for the task's terms.
+    function requireProven(
+        bytes32 pinned,
+        uint256 slots,
+        Point storage emptySlot,
+        Settlement calldata settlement
+    ) internal view {
+        ProofTerms calldata terms = settlement.terms;
+        bytes32 given = keccak256(abi.encode(terms));
+        if (given != pinned) revert IMarket.ProofTermsMismatch(pinned, given);
         _requireShape(settlement, slots);
-        _requireProvenPoints(settlement.linearProof, settlement.points, config, slots);
+        _requireProvenPoints(settlement.linearProof, settlement.points, emptySlot, slots);
 
-        address verifier = config.verifier;
-        uint256[] memory linear = linearInstances(settlement.gram, slots * config.dim);
-        uint256[] memory rule = ruleInstances(settlement, slots, config.ruleParams, linear);
+        uint256[] memory linear = linearInstances(settlement.gram, slots * terms.dim);
+        uint256[] memory rule = ruleInstances(settlement, slots, linear);
+        address verifier = terms.verifier;
         _requireAccepted(
-            Layer.Linear, verifier, config.linearVka, settlement.linearProof, linear, settlement.linearVka
+            Layer.Linear, verifier, terms.linearVka, settlement.linearProof, linear, settlement.linearVka
         );
-        _requireAccepted(Layer.Rule, verifier, config.ruleVka, settlement.ruleProof, rule, settlement.ruleVka);
+        _requireAccepted(Layer.Rule, verifier, terms.ruleVka, settlement.ruleProof, rule, settlement.ruleVka);
+    }
+
+    /// @notice The word that pins a task's terms.
+    function pinOf(TaskConfig calldata config) internal pure returns (bytes32) {
+        return keccak256(
+            abi.encode(
+                ProofTerms({
+                    verifier: config.verifier,
+                    dim: config.dim,
+                    linearVka: config.linearVka,
+                    ruleVka: config.ruleVka,
+                    ruleParams: config.ruleParams
+                })
+            )
+        );
     }
 
     /// @notice Public instances of the linear layer: the Gram triangle, then the range check's tally slots * dim.
@@ -46,37 +69,43 @@ library ProofGate {
     /// @notice Public instances of the rule layer: Gram triangle, active, parameters, accept, scores.
     /// Reverts with ScoreWithoutAccept where a slot that is not accepted has a score.
     /// @param linear The linear layer's instances: they begin with the same triangle, which is taken from there.
-    function ruleInstances(
-        Settlement calldata settlement,
-        uint256 slots,
-        uint256[] memory params,
-        uint256[] memory linear
-    ) internal pure returns (uint256[] memory instances) {
+    function ruleInstances(Settlement calldata settlement, uint256 slots, uint256[] memory linear)
+        internal
+        pure
+        returns (uint256[] memory instances)
+    {
+        uint256[] calldata params = settlement.terms.ruleParams;
         uint256 triangle = linear.length - 1;
         instances = new uint256[](triangle + 3 * slots + params.length);
-        // Safe: both arrays have at least `triangle` entries.
-        assembly ("memory-safe") {
-            mcopy(add(instances, 0x20), add(linear, 0x20), shl(5, triangle))
-        }
         uint256 trainerCount = settlement.points.length;
-        uint256 active = triangle;
-        uint256 accept = triangle + slots + params.length;
         uint256 acceptBits = settlement.acceptBits;
         uint64[] calldata scores = settlement.scores;
-        // Safe: indices stay below the length that was allocated from the same numbers.
-        unchecked {
-            for (uint256 i = 0; i < params.length; ++i) {
-                instances[active + slots + i] = params[i];
-            }
-            for (uint256 i = 0; i < slots; ++i) {
-                if (i < trainerCount) instances[active + i] = 1;
-                uint256 accepted = (acceptBits >> i) & 1;
-                uint64 score = scores[i];
-                if (score != 0 && accepted == 0) revert IMarket.ScoreWithoutAccept(i, score);
-                instances[accept + i] = accepted;
-                instances[accept + slots + i] = score;
+        uint256 wrong = slots;
+        // Safe: `instances` was allocated for exactly these five parts, `linear` has the triangle, and there is one
+        // score a slot (_requireShape). A score is 0, or 64 bits at most and accepted.
+        assembly ("memory-safe") {
+            let to := add(instances, 0x20)
+            let slotsBytes := shl(5, slots)
+            mcopy(to, add(linear, 0x20), shl(5, triangle))
+            to := add(to, shl(5, triangle))
+            calldatacopy(add(to, slotsBytes), params.offset, shl(5, params.length))
+            // From a slot's active bit to its accept bit; its score is one list behind that.
+            let toAccept := add(slotsBytes, shl(5, params.length))
+            let toScore := add(toAccept, slotsBytes)
+            for { let i := 0 } lt(i, slots) { i := add(i, 1) } {
+                let accepted := and(shr(i, acceptBits), 1)
+                let score := calldataload(add(scores.offset, shl(5, i)))
+                if gt(score, mul(accepted, 0xffffffffffffffff)) {
+                    wrong := i
+                    break
+                }
+                mstore(to, lt(i, trainerCount))
+                mstore(add(to, toAccept), accepted)
+                mstore(add(to, toScore), score)
+                to := add(to, 0x20)
             }
         }
+        if (wrong != slots) revert IMarket.ScoreWithoutAccept(wrong, scores[wrong]);
     }
 
     function _requireShape(Settlement calldata settlement, uint256 slots) private pure {
@@ -96,20 +125,35 @@ library ProofGate {
     function _requireProvenPoints(
         bytes calldata proof,
         Point[] calldata points,
-        TaskConfig storage config,
+        Point storage emptySlot,
         uint256 slots
     ) private view {
         if (proof.length < slots * POINT_BYTES) {
             revert IMarket.LinearProofTooShort(proof.length, slots * POINT_BYTES);
         }
         uint256 count = points.length;
-        for (uint256 i = 0; i < count; ++i) {
-            _requireProvenPoint(proof, i, points[i].x, points[i].y);
+        if (!_startsWith(proof, points)) {
+            for (uint256 i = 0; i < count; ++i) {
+                _requireProvenPoint(proof, i, points[i].x, points[i].y);
+            }
         }
         if (count == slots) return;
-        (uint256 emptyX, uint256 emptyY) = (config.emptySlot.x, config.emptySlot.y);
+        (uint256 emptyX, uint256 emptyY) = (emptySlot.x, emptySlot.y);
         for (uint256 i = count; i < slots; ++i) {
             _requireProvenPoint(proof, i, emptyX, emptyY);
+        }
+    }
+
+    /// @dev Compared by hash. `proof` is known to be long enough.
+    function _startsWith(bytes calldata proof, Point[] calldata points) private pure returns (bool same) {
+        // Safe: copies 64 bytes a point, twice, to free memory, which stays free.
+        assembly ("memory-safe") {
+            let size := shl(6, points.length)
+            let given := mload(0x40)
+            let proven := add(given, size)
+            calldatacopy(given, points.offset, size)
+            calldatacopy(proven, proof.offset, size)
+            same := eq(keccak256(given, size), keccak256(proven, size))
         }
     }
 
@@ -130,27 +174,30 @@ library ProofGate {
     function _putGram(uint256[] memory instances, int64[] calldata gram) private pure {
         uint256 count = gram.length;
         uint256 field = Bn254.SCALAR_FIELD;
-        uint256 outside = count;
+        bool outside;
         // Safe: reads `count` words of calldata, and writes as many words of `instances`. A word that is a proper
         // int64 of a magnitude below the limit passes, and no other.
         assembly ("memory-safe") {
             let at := gram.offset
-            let to := add(instances, 0x20)
-            let lowest := sub(1, GRAM_LIMIT)
-            let width := sub(shl(1, GRAM_LIMIT), 1)
-            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
+            let end := add(at, shl(5, count))
+            let ahead := sub(add(instances, 0x20), at)
+            let highest := sub(GRAM_LIMIT, 1)
+            let width := shl(1, highest)
+            for {} lt(at, end) { at := add(at, 0x20) } {
                 let value := calldataload(at)
-                if iszero(lt(sub(value, lowest), width)) {
-                    outside := i
-                    break
-                }
+                outside := or(outside, gt(add(value, highest), width))
                 // A negative value counts from the field's end.
-                mstore(to, add(value, mul(field, slt(value, 0))))
-                at := add(at, 0x20)
-                to := add(to, 0x20)
+                mstore(add(at, ahead), add(value, and(field, sar(255, value))))
             }
         }
-        if (outside != count) revert IMarket.GramOutOfRange(outside, gram[outside]);
+        if (outside) _revertOutside(gram);
+    }
+
+    function _revertOutside(int64[] calldata gram) private pure {
+        for (uint256 i = 0; i < gram.length; ++i) {
+            int256 value = gram[i];
+            if (value >= GRAM_LIMIT || value <= -GRAM_LIMIT) revert IMarket.GramOutOfRange(i, gram[i]);
+        }
     }
 
     function _requireAccepted(

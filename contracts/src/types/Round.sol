@@ -53,6 +53,16 @@ struct Updates {
     bytes[] signatures;
 }
 
+/// @notice Those of a task's terms that its proofs depend on. A settlement brings them along, and one pinned word says
+/// whether they are the task's: that is cheaper than to read them from storage.
+struct ProofTerms {
+    address verifier;
+    uint32 dim;
+    bytes32 linearVka;
+    bytes32 ruleVka;
+    uint256[] ruleParams;
+}
+
 /// @notice Everything that settles a round.
 /// @param trainers As committed, in slot order.
 /// @param points As committed, in slot order.
@@ -61,6 +71,7 @@ struct Updates {
 /// @param scores One a slot, 0 for each that is not accepted.
 /// @param linearVka Verifying-key words of the linear layer.
 /// @param ruleVka Verifying-key words of the rule layer.
+/// @param terms The task's own.
 struct Settlement {
     address[] trainers;
     Point[] points;
@@ -71,4 +82,5 @@ struct Settlement {
     bytes32[] linearVka;
     bytes ruleProof;
     bytes32[] ruleVka;
+    ProofTerms terms;
 }

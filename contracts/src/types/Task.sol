@@ -35,12 +35,12 @@ enum TaskState {
 /// @param k Log2 of the commitment's domain, 10..28.
 /// @param fractionalBits q of the public scale 2^-q, at most 64.
 /// @param payByRound Credits are claimable after each round; otherwise when the task is closed.
-/// @param patience Rounds without progress after which the learning rate is halved; 0 keeps it constant.
 /// @param token ERC-20 of reward, bond and stakes; 0 is the chain's native currency.
 /// @param learningRate Of the first round, in units of 2^-32; 0 if the task leaves it to its trainers.
 /// @param rewardPerRoundWei Split by score in each settled round, in the token's smallest unit.
 /// @param targetNorm The task is done when |A|^2 <= targetNorm * n^2, A the sum of a round's n > 0 accepted
 /// updates; 0 asks for nothing. In squared units of 2^-q.
+/// @param patience Rounds without progress after which the learning rate is halved; 0 keeps it constant.
 /// @param bondWei Posted by the aggregator, lost when a committed round expires; at least one round's reward.
 /// @param stakeWei Posted by each trainer when it joins, returned with the task's end; 0 asks for none.
 /// @param allowRoot Merkle root of those who may join (OpenZeppelin's standard tree over one address a leaf); 0 is
@@ -63,11 +63,11 @@ struct TaskConfig {
     uint8 k;
     uint8 fractionalBits;
     bool payByRound;
-    uint16 patience;
     address token;
     uint64 learningRate;
     uint128 rewardPerRoundWei;
     uint96 targetNorm;
+    uint16 patience;
     uint128 bondWei;
     uint128 stakeWei;
     bytes32 allowRoot;
@@ -95,32 +95,37 @@ struct PaceState {
     uint8 halvings;
 }
 
-/// @notice A task in storage.
+/// @notice What changes as a task proceeds, in one word: a call reads it once and writes it once.
 /// @param roundState Of the current round.
 /// @param phaseStartedAt When the current round was opened or, once it is committed, committed (Unix seconds).
-/// @param creditsWei Sum of all accounts' credits.
+/// @param quorum, slots As in the config; here so that a commit reads a word less.
 /// @param escrowWei Reward not yet credited to anyone.
-/// @param bondWei The aggregator's bond while it is posted.
-/// @param createdAtBlock Where the task's logs begin.
-/// @param updates Hash of the last committed round's trainers and points; before the first, anything but 0.
-/// @param publicHalves The low 128 bits of the x of genesis and empty slot, so that a commit reads one word.
-/// @param model Commitment to the current model.
-/// @param stakesWei Sum of the stakes of those who joined and have not got it back.
-struct Task {
+struct Progress {
     TaskState state;
     RoundState roundState;
     Round currentRound;
     uint40 phaseStartedAt;
-    uint128 creditsWei;
+    uint8 quorum;
+    uint8 slots;
     uint128 escrowWei;
-    uint128 bondWei;
+}
+
+/// @notice A task in storage. What no call needs to decide is in the logs alone: sums of credits and stakes, say. The
+/// bond is `config.bondWei` while the task is open, and nothing before and after.
+/// @param createdAtBlock Where the task's logs begin.
+/// @param updates Hash of the last committed round's trainers and points; before the first, anything but 0.
+/// @param proofTerms Pins what proofs depend on, see ProofGate.
+/// @param publicHalves The low 128 bits of the x of genesis and empty slot, so that a commit reads one word.
+/// @param model Commitment to the current model.
+struct Task {
+    Progress progress;
     address owner;
     uint40 createdAtBlock;
     bytes32 updates;
+    bytes32 proofTerms;
     uint256 publicHalves;
     Point model;
     PaceState pace;
-    uint128 stakesWei;
     TaskConfig config;
     mapping(address account => Account) accounts;
 }
@@ -129,6 +134,8 @@ struct Task {
 /// @param roundState State of the current round; `None` unless the task is `Open`.
 /// @param modelScale K = lcm(1..slots): the model is an integer vector in units of 2^-q / K.
 /// @param deadline Latest time of the current round's next step (Unix seconds); 0 unless the task is `Open`.
+/// @param escrowWei Reward not yet credited to anyone.
+/// @param bondWei The aggregator's bond while it is posted.
 /// @param learningRate Of the current round, in units of 2^-32.
 struct TaskView {
     address owner;
@@ -139,9 +146,7 @@ struct TaskView {
     uint256 createdAtBlock;
     uint256 modelScale;
     uint256 escrowWei;
-    uint256 creditsWei;
     uint256 bondWei;
-    uint256 stakesWei;
     uint256 learningRate;
     PaceState pace;
     Point model;

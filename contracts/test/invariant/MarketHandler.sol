@@ -24,6 +24,8 @@ contract MarketHandler is MarketFixture {
 
     mapping(address token => uint256) public paidInWei;
     mapping(address token => uint256) public paidOutWei;
+    mapping(TaskId taskId => uint256) public taskPaidInWei;
+    mapping(TaskId taskId => uint256) public taskPaidOutWei;
     mapping(TaskId taskId => uint256) public rewardedWei;
     mapping(TaskId taskId => uint256) public settledRounds;
     mapping(bytes32 step => uint256) public done;
@@ -83,8 +85,9 @@ contract MarketHandler is MarketFixture {
 
         uint256 amountWei = uint256(config.rewardPerRoundWei) * config.rounds;
         vm.prank(selfDealing ? SELF_DEALER : OWNER);
-        market.createTask{value: config.token == address(0) ? amountWei : 0}(config, genesisCid, "rule");
-        paidInWei[config.token] += amountWei;
+        TaskId taskId =
+            market.createTask{value: config.token == address(0) ? amountWei : 0}(config, genesisCid, "rule");
+        _paidIn(taskId, config.token, amountWei);
         _count("create");
     }
 
@@ -94,7 +97,7 @@ contract MarketHandler is MarketFixture {
         bool native = task.config.token == address(0);
         vm.prank(task.config.aggregator);
         market.postBond{value: native ? task.config.bondWei : 0}(taskId);
-        paidInWei[task.config.token] += task.config.bondWei;
+        _paidIn(taskId, task.config.token, task.config.bondWei);
         _count("bond");
     }
 
@@ -106,7 +109,7 @@ contract MarketHandler is MarketFixture {
             bool native = task.config.token == address(0);
             vm.prank(trainer(i));
             market.joinTask{value: native ? task.config.stakeWei : 0}(taskId, noProof());
-            paidInWei[task.config.token] += task.config.stakeWei;
+            _paidIn(taskId, task.config.token, task.config.stakeWei);
         }
         _count("join");
     }
@@ -118,7 +121,7 @@ contract MarketHandler is MarketFixture {
         if ((seed >> 160) % 4 != 0) return; // seldom: somebody should be left
         vm.prank(who);
         market.leaveTask(taskId);
-        paidOutWei[task.config.token] += task.config.stakeWei;
+        _paidOut(taskId, task.config.token, task.config.stakeWei);
         _count("leave");
     }
 
@@ -192,7 +195,7 @@ contract MarketHandler is MarketFixture {
         (uint256 amountWei, bool claimable) = market.creditOf(taskId, who);
         if (amountWei == 0 || !claimable) return;
         market.withdraw(taskId, who);
-        paidOutWei[task.config.token] += amountWei;
+        _paidOut(taskId, task.config.token, amountWei);
         assertEq(credit(taskId, who), 0, "paid, and still owed");
         _count("withdraw");
     }
@@ -230,6 +233,16 @@ contract MarketHandler is MarketFixture {
         ++done[step];
     }
 
+    function _paidIn(TaskId taskId, address token_, uint256 amountWei) private {
+        paidInWei[token_] += amountWei;
+        taskPaidInWei[taskId] += amountWei;
+    }
+
+    function _paidOut(TaskId taskId, address token_, uint256 amountWei) private {
+        paidOutWei[token_] += amountWei;
+        taskPaidOutWei[taskId] += amountWei;
+    }
+
     /// @dev One of the last tasks.
     function _draw(uint256 seed) private view returns (bool found, TaskId taskId, TaskView memory task) {
         uint256 count = market.taskCount();
@@ -263,6 +276,7 @@ contract MarketHandler is MarketFixture {
         given.linearProof = slotPoints(given.points, SLOTS);
         given.linearVka = linearVka();
         given.ruleVka = ruleVka();
+        given.terms = termsOf(market.taskOf(taskId).config);
     }
 
     /// @dev Trainers have no other role here, so that their credits are rewards or shares of a bond.

@@ -72,17 +72,12 @@ contract MarketInvariantTest is Test {
         assertEq(tokenWei, _handler.paidInWei(token) - _handler.paidOutWei(token), "token flow");
     }
 
-    function invariant_aTasksCreditsAreItsAccounts() external view {
+    /// @notice What a task took in less what it paid out is what it holds: no task lives on another's money.
+    function invariant_everyTaskHoldsItsOwn() external view {
         for (uint256 id = 1; id <= _market.taskCount(); ++id) {
             TaskId taskId = TaskId.wrap(id);
-            uint256 sum;
-            for (uint256 i = 0; i < _handler.accountCount(); ++i) {
-                (uint256 creditWei,) = _market.creditOf(taskId, _handler.accounts(i));
-                sum += creditWei;
-            }
-            TaskView memory task = _market.taskOf(taskId);
-            bool closed = task.state == TaskState.Closed;
-            assertEq(sum, task.creditsWei + (closed ? task.stakesWei : 0), "credits");
+            uint256 holdsWei = _handler.taskPaidInWei(taskId) - _handler.taskPaidOutWei(taskId);
+            assertEq(_heldWei(id), holdsWei, "task");
         }
     }
 
@@ -90,7 +85,7 @@ contract MarketInvariantTest is Test {
         for (uint256 id = 1; id <= _market.taskCount(); ++id) {
             TaskView memory task = _market.taskOf(TaskId.wrap(id));
             if (task.state == TaskState.Closed) assertEq(task.escrowWei + task.bondWei, 0, "closed");
-            if (task.state == TaskState.Funded) assertEq(task.creditsWei + task.bondWei, 0, "funded");
+            if (task.state == TaskState.Funded) assertEq(_creditsWei(id) + task.bondWei, 0, "funded");
             if (task.state == TaskState.Open) assertEq(task.bondWei, task.config.bondWei, "bond");
         }
     }
@@ -104,7 +99,7 @@ contract MarketInvariantTest is Test {
                 _handler.rewardedWei(taskId) <= settled * task.config.rewardPerRoundWei, "paid for nothing"
             );
             if (task.state == TaskState.Open && settled == 0) {
-                assertEq(task.creditsWei, 0, "credited for nothing");
+                assertEq(_creditsWei(id), 0, "credited for nothing");
             }
         }
     }
@@ -131,8 +126,8 @@ contract MarketInvariantTest is Test {
         assertEq(told.owner, task.owner, "owner");
         assertEq(told.escrowWei, task.escrowWei, "escrow");
         assertEq(told.bondWei, task.bondWei, "bond");
-        assertEq(told.stakesWei, task.stakesWei, "stakes");
-        assertEq(told.creditsWei, task.creditsWei, "credits");
+        assertEq(told.stakesWei, _stakesWei(id), "stakes");
+        assertEq(told.creditsWei, _creditsWei(id), "credits");
         assertEq(told.model, task.model, "model");
         assertEq(told.config.learningRate >> told.halvings, task.learningRate, "learning rate");
         assertEq(keccak256(abi.encode(told.config)), keccak256(abi.encode(task.config)), "config");
@@ -161,9 +156,32 @@ contract MarketInvariantTest is Test {
 
     function _owed(address token) private view returns (uint256 sumWei) {
         for (uint256 id = 1; id <= _market.taskCount(); ++id) {
-            TaskView memory task = _market.taskOf(TaskId.wrap(id));
-            if (task.config.token != token) continue;
-            sumWei += task.escrowWei + task.bondWei + task.stakesWei + task.creditsWei;
+            if (_market.taskOf(TaskId.wrap(id)).config.token == token) sumWei += _heldWei(id);
+        }
+    }
+
+    /// @dev escrow + bond + stakes + credits.
+    function _heldWei(uint256 id) private view returns (uint256) {
+        TaskView memory task = _market.taskOf(TaskId.wrap(id));
+        return task.escrowWei + task.bondWei + _stakesWei(id) + _creditsWei(id);
+    }
+
+    function _stakesWei(uint256 id) private view returns (uint256) {
+        return _members(id) * _market.taskOf(TaskId.wrap(id)).config.stakeWei;
+    }
+
+    /// @dev Once a task is closed, `creditOf` has the stakes in it.
+    function _creditsWei(uint256 id) private view returns (uint256 sumWei) {
+        for (uint256 i = 0; i < _handler.accountCount(); ++i) {
+            (uint256 creditWei,) = _market.creditOf(TaskId.wrap(id), _handler.accounts(i));
+            sumWei += creditWei;
+        }
+        if (_market.taskOf(TaskId.wrap(id)).state == TaskState.Closed) sumWei -= _stakesWei(id);
+    }
+
+    function _members(uint256 id) private view returns (uint256 count) {
+        for (uint256 i = 0; i < _handler.accountCount(); ++i) {
+            if (_market.hasJoined(TaskId.wrap(id), _handler.accounts(i))) ++count;
         }
     }
 }

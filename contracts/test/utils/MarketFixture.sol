@@ -3,7 +3,7 @@ pragma solidity 0.8.30;
 
 import {Market} from "../../src/Market.sol";
 import {Point} from "../../src/types/Point.sol";
-import {Round, Settlement, Updates} from "../../src/types/Round.sol";
+import {ProofTerms, Round, Settlement, Updates} from "../../src/types/Round.sol";
 import {TaskConfig, TaskId} from "../../src/types/Task.sol";
 import {Test} from "./Test.sol";
 import {AcceptingVerifier} from "./Verifiers.sol";
@@ -155,6 +155,17 @@ abstract contract MarketFixture is Test {
         result.linearVka = linearVka();
         result.ruleProof = "rule proof";
         result.ruleVka = ruleVka();
+        result.terms = termsOf(defaultConfig());
+    }
+
+    function termsOf(TaskConfig memory config) internal pure returns (ProofTerms memory) {
+        return ProofTerms({
+            verifier: config.verifier,
+            dim: config.dim,
+            linearVka: config.linearVka,
+            ruleVka: config.ruleVka,
+            ruleParams: config.ruleParams
+        });
     }
 
     /// @notice The head of a linear proof: registered points, then the empty slot's.
