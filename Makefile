@@ -9,7 +9,8 @@ export UV_LINK_MODE ?= hardlink
 VERIFIER := contracts/build/Halo2VerifierReusable.sol
 SOLIDITY := $(shell find contracts/src -name '*.sol')
 
-.PHONY: setup demo check test contracts-test contracts-gas contracts-gas-update contracts-coverage fuzz lock clean
+.PHONY: setup demo check test contracts-test contracts-gas contracts-gas-update contracts-coverage contracts-slither \
+	fuzz lock clean
 
 setup: .venv/.installed proto/gen/.generated contracts/out/.built
 
@@ -64,6 +65,13 @@ contracts-gas-update: setup
 # Line and branch coverage of the market and its libraries.
 contracts-coverage: setup
 	cd contracts && tools/forge coverage --ir-minimum --no-match-coverage test
+
+# Static analysis: nothing above informational, or it is answered in place. Builds beside contracts/out, which it would
+# clean otherwise.
+contracts-slither: setup
+	cd contracts && PATH="$$PWD/tools:$$PATH" FOUNDRY_OUT=cache/slither/out FOUNDRY_CACHE_PATH=cache/slither/cache \
+		../$(BIN)/uv tool run --from slither-analyzer==0.11.6 slither . --filter-paths "node_modules|test" \
+		--exclude-informational --exclude-optimization --foundry-compile-all
 
 fuzz: setup
 	cd contracts && FOUNDRY_PROFILE=fuzz tools/forge test --fuzz-seed $$(od -An -N8 -tx8 /dev/urandom | sed 's/ */0x/')

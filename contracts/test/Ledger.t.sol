@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {IMarket} from "../src/interfaces/IMarket.sol";
 import {Ledger} from "../src/libraries/Ledger.sol";
 import {Progress, Task} from "../src/types/Task.sol";
 import {Test} from "./utils/Test.sol";
@@ -53,6 +54,11 @@ contract LedgerTest is Test {
     function test_noScoreNoPay() public view {
         uint256[] memory shares = this.byScore(1000, new uint64[](3), 3);
         assertEq(shares[0] + shares[1] + shares[2], 0, "paid");
+    }
+
+    function test_everyShareNeedsAScore() public {
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongLength.selector, bytes32("scores"), 2, 3));
+        this.byScore(1000, new uint64[](2), 3);
     }
 
     function test_largestAmountsDoNotOverflow() public view {

@@ -48,8 +48,8 @@ library Bn254 {
         returns (Point memory total, uint256 count)
     {
         bool ok = true;
-        // Safe: reads calldata, and 4 words of free memory, which stays free: the running sum, which begins at infinity,
-        // and the next point.
+        // Safe: reads calldata, and uses 4 words of free memory, which stays free: the running sum, which begins at
+        // infinity, and the next point.
         assembly ("memory-safe") {
             let input := mload(0x40)
             mstore(input, 0)

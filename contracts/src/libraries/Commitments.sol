@@ -16,7 +16,8 @@ import {TaskConfig, TaskId} from "../types/Task.sol";
 ///   same x. An honest trainer draws one salt again until its point falls on its round: R tries on average, an
 ///   addition of points each. Salts that are uniform but for that hide as before: they have 2,048 bits at least,
 ///   and a point has 254.
-/// - Within a round all x are compared with one another, and with the two public columns (by half an x), which are nobody's work.
+/// - Within a round all x are compared with one another, and with the two public columns (by half an x), which are
+///   nobody's work.
 /// - A task has each round once, so that is all. And since no memory of other people's points decides, nobody can
 ///   use up, or front-run, what an honest trainer needs; it knows before it signs that its point will do.
 library Commitments {
@@ -59,6 +60,8 @@ library Commitments {
         // Safe: reads calldata only.
         assembly ("memory-safe") {
             let at := add(list.offset, calldataload(add(list.offset, shl(5, i))))
+            // Length and offset of one variable, which the tool takes for one value.
+            // slither-disable-next-line write-after-write
             entry.length := calldataload(at)
             entry.offset := add(at, 0x20)
         }
@@ -164,7 +167,10 @@ library Commitments {
             for { let i := 0 } lt(i, end) { i := add(i, 0x20) } {
                 let trainer := calldataload(add(trainers.offset, i))
                 let x := calldataload(add(points.offset, shl(1, i)))
+                // The number of bits comes first, as meant: bit `low byte` of a word.
+                // slither-disable-next-line incorrect-shift
                 let trainerBit := shl(and(trainer, 0xff), 1)
+                // slither-disable-next-line incorrect-shift
                 let xBit := shl(and(x, 0xff), 1)
                 if or(and(trainersSeen, trainerBit), and(xsSeen, xBit)) {
                     let same := 0

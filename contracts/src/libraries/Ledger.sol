@@ -5,8 +5,9 @@ import {IMarket} from "../interfaces/IMarket.sol";
 import {Account, Progress, Task} from "../types/Task.sol";
 
 /// @title Who is owed what
-/// @notice Every wei of a task is in exactly one of escrow, bond, stakes and credits; these functions only move it between
-/// them. Amounts fit 128 bits since reward and bond of a task together do (TaskTerms), and the sums are checked.
+/// @notice Every wei of a task is in exactly one of escrow, bond, stakes and credits; these functions only move it
+/// between them. Amounts fit 128 bits since reward and bond of a task together do (TaskTerms); what an account has is
+/// checked all the same.
 library Ledger {
     /// @notice floor(reward * score / sum of scores) for each of the first `count` slots; all 0 if the sum is.
     /// @dev reward < 2^128 and score < 2^64, so nothing overflows.

@@ -103,8 +103,9 @@ contract MarketInvariantTest is Test {
         _checkMoney(id, task, heldWei, creditsWei);
     }
 
-    /// @dev escrow + bond + stakes + credits is what went into the task less what went out, so that nobody is paid twice
-    /// or from another task's money. A closed task holds nothing but credits, and stakes that nobody has asked for yet.
+    /// @dev escrow + bond + stakes + credits is what went into the task less what went out, so that nobody is paid
+    /// twice or from another task's money. A closed task holds nothing but credits, and stakes that nobody has asked
+    /// for yet.
     function _checkMoney(uint256 id, TaskView memory task, uint256 heldWei, uint256 creditsWei) private view {
         TaskId taskId = TaskId.wrap(id);
         assertEq(heldWei, _handler.taskPaidInWei(taskId) - _handler.taskPaidOutWei(taskId), "task");
