@@ -12,7 +12,7 @@ from merit.v1.types_pb2 import Chunk, Receipt
 from merit.v1.updates_pb2 import Dtype, UpdateHeader, UpdateStatus, UploadUpdateRequest
 
 from aggregator.service import Aggregator
-from circuits.commitment import Column, commit, empty_column
+from circuits.commitment import commit, draw_for_round, empty_column
 from clients.errors import AggregatorUnreachable
 from clients.service import AggregatorClient
 from contracts.bindings import ChainUnavailable, eip712
@@ -298,8 +298,9 @@ async def test_entries_out_of_range_are_refused(stage: Stage, client: Aggregator
     for index in (0, STATEMENT.dim - 1):
         values = update.column.values.copy()
         values[index] = STATEMENT.fmt.highest + 1
-        wide = Column(values=values, salts=update.column.salts)
-        data = bytearray(update.data)
+        # Its point belongs to the round, so that nothing else is wrong with it.
+        wide, _ = draw_for_round(values, STATEMENT.fmt, stage.srs, round=0, rounds=2)
+        data = bytearray(encode_update(replace(wide, values=update.column.values), STATEMENT.fmt))
         data[len(data) - STATEMENT.dim + index] = STATEMENT.fmt.highest + 1
         with pytest.raises(refusals.OutOfRange) as caught:
             await send(client, stage.update(update.header.task_id, 0, stage.trainers[0], wide, data=bytes(data)))
@@ -467,7 +468,8 @@ async def test_a_bug_is_not_shown_to_callers(running: Running, update: Update, m
 
 async def test_update_of_another_dim_than_the_tasks_has_another_size(stage: Stage, client: AggregatorClient) -> None:
     task_id = await stage.open_task(client)
-    column = Column(values=np.zeros(STATEMENT.dim + 1, dtype=np.int64), salts=stage.draw(1).salts)
+    values = np.zeros(STATEMENT.dim + 1, dtype=np.int64)
+    column, _ = draw_for_round(values, STATEMENT.fmt, stage.srs, round=0, rounds=2)
     with pytest.raises(refusals.MalformedContent) as caught:
         data = encode_update(column, STATEMENT.fmt)
         await send(client, stage.update(task_id, 0, stage.trainers[0], column, data=data))
