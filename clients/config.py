@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from clients import attacks
 from process.configuration import Configuration
 
 
@@ -51,8 +52,17 @@ class TrainerConfig(ClientConfig):
     shard: int = Field(ge=0)
     """Which of the shards is this trainer's."""
     recipe: RecipeConfig = RecipeConfig()
-    behaviour: Literal["honest", "label_flip", "sign_flip"] = "honest"
-    sign_flip_scale: float = 3
+    behaviour: str = "honest"
+    """honest, or the name of an attack."""
+    colluders: tuple[int, ...] = ()
+    """Shards of those who attack together, this trainer's among them, in the same order for each; itself if empty."""
+
+    @field_validator("behaviour")
+    @classmethod
+    def _known(cls, behaviour: str) -> str:
+        if behaviour != "honest":
+            attacks.load(behaviour)
+        return behaviour
 
 
 class StatementConfig(Configuration):
