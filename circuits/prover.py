@@ -26,7 +26,6 @@ from circuits.proof import Proof, from_field, to_field
 from circuits.srs import Srs, file_name
 from circuits.worker import Worker
 
-_DECOMPOSITION_BASE = 256
 _MAX_VKA_WORDS = 1 << 12
 _JSON_EXACT = 1 << 53  # JSON numbers pass through float64
 
@@ -197,7 +196,7 @@ def _run_args(circuit: Circuit) -> Any:
     args.disable_freivalds = True  # the default leaves products unconstrained
     args.ignore_range_check_inputs_outputs = True
     args.num_inner_cols = 1
-    args.decomp_base = _DECOMPOSITION_BASE
+    args.decomp_base = settings.decomposition_base
     args.decomp_legs = settings.decomposition_legs
     args.lookup_range = settings.lookup_range
     args.logrows = settings.logrows
