@@ -80,6 +80,10 @@ class Prover:
         """Ends the worker at once; a call under way raises ProverCrashed."""
         self._worker.close()
 
+    def worker_peak_bytes(self) -> int:
+        """The most memory that the worker ever held (ProverError on a system without /proc)."""
+        return self._worker.call(_peak_bytes)
+
     def srs(self, k: int) -> Srs:
         """The string for 2^k rows."""
         return Srs.find(self.srs_directory, k)
@@ -176,6 +180,14 @@ def _library() -> Any:
     import ezkl  # noqa: PLC0415  (the parent process must never load it)
 
     return ezkl
+
+
+def _peak_bytes() -> int:
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError as error:
+        raise ProverError("peak memory: this system does not say") from error
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
 def _generate_srs(path: Path, k: int) -> None:
