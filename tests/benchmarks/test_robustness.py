@@ -73,9 +73,18 @@ def test_a_backdoor_is_measured_on_other_labels_alone() -> None:
 
 def outcome(attack: str, **changes: object) -> Outcome:
     fields: dict[str, object] = {
-        "contender": "rule", "attack": attack, "shape": "even", "seed": 1, "attackers_accepted": 0.5,
-        "honest_accepted": 1.0, "kept": 1.0, "accuracy": 0.9, "paid_share": {"equal": 0.0}, "backdoor": None, "clipped_share": 0.0,
-    }  # fmt: skip
+        "contender": "rule",
+        "attack": attack,
+        "shape": "even",
+        "seed": 1,
+        "attackers_accepted": 0.5,
+        "honest_accepted": 1.0,
+        "kept": 1.0,
+        "accuracy": 0.9,
+        "paid_share": {"equal": 0.0},
+        "backdoor": None,
+        "clipped_share": 0.0,
+    }
     return Outcome(**(fields | changes))  # type: ignore[arg-type]
 
 
