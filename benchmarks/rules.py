@@ -2,8 +2,9 @@
 
     python -m benchmarks.rules [--slots 8 16 32] [--rule NAME ...] [--json]
 
-Keys are made anew for every line; peak memory is that of the worker process which made them and proved; gas is that of
-a transaction which calls the verifier, on anvil. Give --rule for some combinations only (outlier+contribution).
+Keys are made anew for every line; peak memory is that of the worker process which made them and proved. Gas is that of
+a transaction which calls the verifier, on anvil, with and without what any transaction pays (21,000 and its calldata).
+Give --rule for some combinations only, as outlier+contribution.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from eth_account import Account
+from hexbytes import HexBytes
 
 from circuits import rules
 from circuits.linear.gram import upper_triangle
@@ -43,7 +45,8 @@ class Line:
     prove_seconds: float
     peak_mib: int
     proof_bytes: int
-    gas: int
+    verify_gas: int
+    transaction_gas: int
 
 
 def main() -> None:
@@ -67,12 +70,14 @@ def measured(local: LocalChain, chosen: Sequence[Rule], sizes: Sequence[int]) ->
     chain, account = Chain(local.rpc_url), Account.from_key(local.private_keys[0])
     verifier, _ = create(chain, account, artifacts.verifier())
 
-    def gas_of(keys: CircuitKeys, proof: Proof) -> int:
+    def gas_of(keys: CircuitKeys, proof: Proof) -> tuple[int, int]:
         register_vka(chain, account, verifier, keys.vka_words)
         contract = chain.contract(verifier, artifacts.verifier().abi)
         instances = [to_field(value) for value in proof.instances]
         call = contract.functions.verifyProof(proof.data, instances, list(keys.vka_words))
-        return int(call.estimate_gas({"from": account.address}))
+        data = HexBytes(call.build_transaction({"gas": 0, "from": account.address})["data"])
+        total = int(call.estimate_gas({"from": account.address}))
+        return total - 21_000 - sum(16 if byte else 4 for byte in data), total
 
     for slots in sizes:
         for rule in chosen:
@@ -84,6 +89,7 @@ def measured(local: LocalChain, chosen: Sequence[Rule], sizes: Sequence[int]) ->
                 made = time.perf_counter()
                 proof = prover.prove(circuit, example_inputs(circuit))
                 proven = time.perf_counter()
+                verify_gas, transaction_gas = gas_of(keys, proof)
                 yield Line(
                     rule=rule.name,
                     slots=slots,
@@ -95,7 +101,8 @@ def measured(local: LocalChain, chosen: Sequence[Rule], sizes: Sequence[int]) ->
                     prove_seconds=round(proven - made, 2),
                     peak_mib=prover.worker_peak_bytes() >> 20,
                     proof_bytes=len(proof.data),
-                    gas=gas_of(keys, proof),
+                    verify_gas=verify_gas,
+                    transaction_gas=transaction_gas,
                 )
 
 

@@ -128,6 +128,28 @@ def trainer(config: ConfigOption) -> None:
     _serve(run_trainer, TrainerConfig, config)
 
 
+rules_app = typer.Typer(help="The rules that a task can name.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules")
+
+
+@rules_app.command("list")
+def rules_list(as_json: JsonOption = False) -> None:
+    """Every outlier rule and every contribution rule, with its formula."""
+    from clients.rules import print_rules  # noqa: PLC0415
+
+    _reporting(lambda: print_rules(Console(), as_json))
+
+
+@rules_app.command("show")
+def rules_show(
+    name: Annotated[str, typer.Argument(help="A rule, or two as outlier+contribution.")], as_json: JsonOption = False
+) -> None:
+    """Formula, source, parameters, limits and cost of a rule."""
+    from clients.rules import print_rule  # noqa: PLC0415
+
+    _reporting(lambda: print_rule(Console(), name, as_json))
+
+
 def _serve(run: Callable[[Any], Coroutine[Any, Any, object]], kind: Any, path: Path) -> None:
     import asyncio  # noqa: PLC0415
 

@@ -11,7 +11,7 @@ from circuits.rules.multi_krum import MultiKrum
 from circuits.rules.none import NoRule
 from circuits.rules.norm_bound import NormBound
 from circuits.rules.projection import Projection
-from circuits.rules.rule import Limits, Rule, RuleCircuit
+from circuits.rules.rule import Limits, Rule, RuleCircuit, largest_dim
 from circuits.rules.shapley import Shapley, ShapleyReference
 from circuits.rules.three_sigma import ThreeSigma
 
@@ -60,5 +60,6 @@ __all__ = [
     "Rule",
     "RuleCircuit",
     "combinations",
+    "largest_dim",
     "load",
 ]

@@ -114,18 +114,21 @@ class Rule:
             self.parameter_list(params)
         RuleCircuit(rule=self, slots=slots).export_onnx(path)
 
+    def rows(self, slots: int, legs: int) -> int:
+        """An upper bound of the circuit's rows when magnitudes are cut into `legs` digits."""
+        costs = [self.outlier.cost(slots), self.contribution.cost(slots)]
+        return sum(cost.rows + 3 * legs * cost.signs for cost in costs)
+
     def settings(self, slots: int) -> Settings:
         """The smallest circuit that holds the rule; it does not depend on the model's size.
 
         Larger circuits hold larger lookup tables, hence fewer and larger digits.
         """
-        costs = [self.outlier.cost(slots), self.contribution.cost(slots)]
         room_bits = max(self.outlier.room_bits, self.contribution.room_bits)
         for logrows in range(_MIN_LOGROWS, _MAX_LOGROWS + 1):
             base_bits = min(logrows - 1, _MAX_BASE_BITS)
             legs = -(-room_bits // base_bits)
-            rows = sum(cost.rows + 3 * legs * cost.signs for cost in costs)
-            if rows + _SPARE_ROWS <= 1 << logrows:
+            if self.rows(slots, legs) + _SPARE_ROWS <= 1 << logrows:
                 break
         return Settings(logrows=logrows, inputs="public", decomposition_base=1 << base_bits, decomposition_legs=legs)
 
@@ -153,6 +156,20 @@ class Rule:
             largest_compared=max(score, self.outlier.largest_compared(bounds)),
             largest_score=score,
         )
+
+
+def largest_dim(rule: Rule, slots: int, bits: int) -> int:
+    """The largest model whose updates the rule's limits allow (FieldError if there is none)."""
+    rule.limits(slots, 1, bits)
+    low, high = 1, 1 << (_SCORE_BITS + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            rule.limits(slots, middle, bits)
+            low = middle
+        except FieldError:
+            high = middle
+    return low
 
 
 class RuleGraph(torch.nn.Module):

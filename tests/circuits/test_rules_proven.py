@@ -34,7 +34,7 @@ PARTS = {
 }
 every_part = pytest.mark.parametrize("name", PARTS)
 
-# Rows 1, 3 and 4 lie at a threshold of every rule: equal, as long as B, orthogonal to the anchor. Row 2 is far away,
+# Rows 1, 2 and 4 lie at a threshold of every rule: equal, as long as B, orthogonal to the anchor. Row 3 is far away,
 # and for cross_round orthogonal to the anchor: there the cosine alone decides about it.
 ANCHOR, NEAR, FAR, FAR_ORTHOGONAL = [2, 0, 0], [0, 3, 0], [1, 0, -90], [0, 0, -90]
 
@@ -47,7 +47,7 @@ def inputs_of(name: str) -> tuple[list[list[int]], list[int]]:
     """(inputs, the reference's accept and score)."""
     rule = rules.load(*name.split("+"))
     far = FAR_ORTHOGONAL if rule.outlier.name == "cross_round" else FAR
-    rows = torch.tensor([ANCHOR, NEAR, far, NEAR, NEAR])
+    rows = torch.tensor([ANCHOR, NEAR, NEAR, far, NEAR])
     matrix = (rows @ rows.T).tolist()
     active = [0] + [1] * (SLOTS - 1)
     accept, score = rule.reference(matrix, active, **PARTS[name])

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circuits import rules
-from circuits.errors import FieldError, ProverError
+from circuits.errors import ProverError
 from circuits.linear.gram import upper_triangle
 from circuits.prover import Prover
-from circuits.rules import Anchor, Rule, RuleCircuit
+from circuits.rules import Anchor, Rule, RuleCircuit, largest_dim
 from circuits.rules.order import SENTINEL
 from tests.circuits.strategies import Round, least_active, parameters, rounds
 from tests.circuits.unkeyed import satisfies, settings_of, witness
@@ -20,19 +20,6 @@ SLOTS = 6
 COMBINATIONS = rules.combinations()
 every_combination = pytest.mark.parametrize("rule", COMBINATIONS, ids=lambda rule: rule.name)
 sizes = pytest.mark.parametrize("slots", [3, 4, 7, 8, 16, 17, 32])
-
-
-def largest_dim(rule: Rule, slots: int, bits: int) -> int:
-    """The largest model that the rule's limits allow, by bisection."""
-    low, high = 1, 1 << 62
-    while high - low > 1:
-        middle = (low + high) // 2
-        try:
-            rule.limits(slots, middle, bits)
-            low = middle
-        except FieldError:
-            high = middle
-    return low
 
 
 def check(prover: Prover, rule: Rule, case: Round, params: dict[str, int]) -> None:
