@@ -254,7 +254,7 @@ def draw(rankings: Sequence[Ranking], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    names = [name for name in _by_rule(rankings) if name != GTG_ROW]
+    names = [n for n, found in _by_rule(rankings).items() if n != GTG_ROW and any(r.spearman["exact"] for r in found)]
     sets = list(dict.fromkeys(r.data for r in rankings))
     figure, panels = plt.subplots(
         1,
@@ -274,7 +274,7 @@ def draw(rankings: Sequence[Ranking], path: Path) -> None:
             )
             for y, name in zip(at, names, strict=True):
                 dots = [v for r in mine[name] if (v := r.spearman[yardstick]) is not None]
-                axes.plot(dots, [y] * len(dots), "o", color=colour, markersize=3)
+                axes.plot(dots, [y] * len(dots), "o", color=colour, markersize=3, clip_on=False)
         axes.axvline(0, color="#999999", linewidth=0.8)
         axes.set(title=data, xlabel="Spearman's rank correlation", xlim=(-1, 1))
         axes.set_yticks(np.arange(len(names))[::-1], names)
