@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from circuits import rules
 from circuits.errors import FieldError
 from circuits.linear.gram import upper_triangle
-from circuits.rules import Anchor, Rule, RuleCircuit
+from circuits.rules import Anchor, Rule, RuleCircuit, largest_dim
 from tests.circuits.strategies import Round, least_active, parameters, rounds
 
 COMBINATIONS = rules.combinations()
@@ -167,11 +167,23 @@ class TestLimits:
         assert bounds.anchor == 31 * 10 * 128 * 128
         assert bounds.anchor_norm == 10 * (31 * 128) ** 2 < 10 << 2 * (8 - 1 + 5)
 
-    @pytest.mark.parametrize("name", ["none", "norm_bound", "aligned"])
-    def test_scores_fit_where_nothing_else_binds(self, name: str) -> None:
-        rule = rules.load(name, "leave_one_out_reference")
-        with pytest.raises(FieldError, match="scores"):
-            rule.limits(slots=32, dim=1 << 41, bits=8)
+    @pytest.mark.parametrize(
+        ("name", "what"),
+        [
+            ("none+equal", "Gram entries"),
+            ("cross_round+equal", "compared values"),
+            ("multi_krum+equal", "sorted values"),
+            ("three_sigma+equal", "compared values"),
+            ("none+leave_one_out_reference", "scores"),
+        ],
+    )
+    def test_what_binds_is_named(self, name: str, what: str) -> None:
+        rule = rules.load(*name.split("+"))
+        largest = largest_dim(rule, 32, 8)
+        rule.limits(slots=32, dim=largest, bits=8)
+        with pytest.raises(FieldError, match=what) as caught:
+            rule.limits(slots=32, dim=largest + 1, bits=8)
+        assert caught.value.field == "dim"
 
 
 def test_export_is_reproducible(tmp_path: Path) -> None:

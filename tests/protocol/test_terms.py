@@ -54,9 +54,7 @@ def test_other_terms_are_refused(field: str, value: object, named: str, stage: S
     ("rule_name", "words"),
     [("aligned+projection", ()), ("none+shapley_reference", ()), ("cross_round+equal", (SCALAR_MODULUS - 30, 2))],
 )
-def test_an_anchor_that_nobody_puts_into_slot_0_is_refused(
-    rule_name: str, words: tuple[int, ...], stage: Stage
-) -> None:
+def test_an_anchor_that_nobody_puts_there_is_refused(rule_name: str, words: tuple[int, ...], stage: Stage) -> None:
     with pytest.raises(UnacceptableTerms, match="slot 0") as caught:
         statement_of(stage.task_config(rule_name=rule_name, rule_params=words))
     assert caught.value.field == "rule_name"
