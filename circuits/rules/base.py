@@ -72,7 +72,7 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a rule's graph takes of the circuit, measured: an upper bound for every number of slots.
+    """What a rule's graph takes of the circuit, measured at every size.
 
     Attributes:
         signs: values whose sign is taken: comparisons, absolute values, neighbours in a sorted order.

@@ -25,6 +25,7 @@ from circuits.rules.order import SENTINEL_BITS
 _GRAM_BITS, _SCORE_BITS = 62, 63  # what the market's int64 and uint64 take
 _MIN_LOGROWS, _MAX_LOGROWS = 13, 18
 _MAX_BASE_BITS = 15
+_SHARED_ROWS = 64  # the parts' own rows are measured apart, and together they may take a few more
 _SPARE_ROWS = 64  # the last rows of a column are blinding
 
 
@@ -117,7 +118,7 @@ class Rule:
     def rows(self, slots: int, legs: int) -> int:
         """An upper bound of the circuit's rows when magnitudes are cut into `legs` digits."""
         costs = [self.outlier.cost(slots), self.contribution.cost(slots)]
-        return sum(cost.rows + 3 * legs * cost.signs for cost in costs)
+        return _SHARED_ROWS + sum(cost.rows + 3 * legs * cost.signs for cost in costs)
 
     def settings(self, slots: int) -> Settings:
         """The smallest circuit that holds the rule; it does not depend on the model's size.
