@@ -61,7 +61,7 @@ class Proofs:
         matrix = await off_loop(lambda: gram(self._columns(updates)))
         active = statement.active_bits(len(updates))
         accept, score = statement.rule.reference(matrix, active, **statement.rule_params)
-        inputs = [upper_triangle(matrix), active, list(statement.rule_param_list)]
+        inputs = statement.rule_circuit.inputs(upper_triangle(matrix), active, statement.rule_param_list)
         proof = await off_loop(self._stored, round, Layer.RULE)
         if proof is None:
             proof = await self._tools.with_prover(self._tools.prover.prove, statement.rule_circuit, inputs)

@@ -12,13 +12,15 @@ class Settings:
 
     Attributes:
         logrows: log2 of the circuit's rows.
-        decomposition_legs: base-256 digits of the largest compared magnitude; an overflow fails the witness.
+        decomposition_base, decomposition_legs: digits of the largest compared magnitude; an overflow fails the witness.
+            The base must stay below 2^logrows, for its lookup table must fit one column.
         lookup_range: inclusive range that static lookups are filled from.
         inputs: "public" integers, or "committed" columns (one KZG point an input, in front of the proof).
     """
 
     logrows: int
     inputs: Literal["public", "committed"]
+    decomposition_base: int = 256
     decomposition_legs: int = 6
     lookup_range: tuple[int, int] = (-2, 2)
 

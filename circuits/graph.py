@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 OPSET = 17
@@ -24,3 +25,9 @@ def pair_index(slots: int) -> torch.Tensor:
     upper = torch.triu_indices(slots, slots)
     index[upper[0], upper[1]] = torch.arange(upper.shape[1])
     return torch.maximum(index, index.T)
+
+
+def diagonal(matrix: torch.Tensor) -> torch.Tensor:
+    """The diagonal [n] of a matrix [n, n]; by constant indices, which cost no rows (torch.diagonal does not export)."""
+    index = torch.from_numpy(np.arange(len(matrix)))
+    return matrix[index, index]

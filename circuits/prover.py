@@ -26,7 +26,6 @@ from circuits.proof import Proof, from_field, to_field
 from circuits.srs import Srs, file_name
 from circuits.worker import Worker
 
-_DECOMPOSITION_BASE = 256
 _MAX_VKA_WORDS = 1 << 12
 _JSON_EXACT = 1 << 53  # JSON numbers pass through float64
 
@@ -80,6 +79,10 @@ class Prover:
     def close(self) -> None:
         """Ends the worker at once; a call under way raises ProverCrashed."""
         self._worker.close()
+
+    def worker_peak_bytes(self) -> int:
+        """The most memory that the worker ever held (ProverError on a system without /proc)."""
+        return self._worker.call(_peak_bytes)
 
     def srs(self, k: int) -> Srs:
         """The string for 2^k rows."""
@@ -179,6 +182,14 @@ def _library() -> Any:
     return ezkl
 
 
+def _peak_bytes() -> int:
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError as error:
+        raise ProverError("peak memory: this system does not say") from error
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
 def _generate_srs(path: Path, k: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
@@ -197,7 +208,7 @@ def _run_args(circuit: Circuit) -> Any:
     args.disable_freivalds = True  # the default leaves products unconstrained
     args.ignore_range_check_inputs_outputs = True
     args.num_inner_cols = 1
-    args.decomp_base = _DECOMPOSITION_BASE
+    args.decomp_base = settings.decomposition_base
     args.decomp_legs = settings.decomposition_legs
     args.lookup_range = settings.lookup_range
     args.logrows = settings.logrows

@@ -7,7 +7,8 @@ from circuits import rules
 from circuits.errors import FieldError
 from circuits.fixedpoint import FixedPoint
 from circuits.linear.gram import GramCircuit
-from circuits.rules import Rule, RuleCircuit
+from circuits.proof import to_field
+from circuits.rules import Anchor, Rule, RuleCircuit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,10 @@ class Statement:
         if self.dim < 1:
             raise FieldError("dim", self.dim, "it must be positive")
         self.rule.parameter_list(self.rule_params)
-        self.rule.check_limits(slots=self.slots, dim=self.dim, fmt=self.fmt)
+        if self.rule.anchor is not Anchor.NONE:
+            # Without a contract that puts it there, a trainer's update would be the anchor.
+            raise FieldError("outlier", self.rule.name, f"a task puts no {self.rule.anchor.value} in slot 0")
+        self.rule.limits(self.slots, self.dim, self.fmt.bits)
         _ = self.linear_circuit  # refuses what does not fit its rows
 
     @property
@@ -44,8 +48,13 @@ class Statement:
 
     @property
     def rule_param_list(self) -> tuple[int, ...]:
-        """The parameters in the order of the circuit's input and of the contract's configuration."""
+        """The parameters in the order of the circuit's input."""
         return tuple(self.rule.parameter_list(self.rule_params))
+
+    @property
+    def rule_param_words(self) -> tuple[int, ...]:
+        """The same as the contract's configuration holds them: field elements."""
+        return tuple(to_field(value) for value in self.rule_param_list)
 
     @property
     def linear_circuit(self) -> GramCircuit:

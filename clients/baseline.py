@@ -9,8 +9,8 @@ from clients.training import Recipe, Vector, accuracy, flatten, softmax_regressi
 
 
 def trained(parameters: Vector, shard: Samples, recipe: Recipe, round: int) -> Vector:
-    """The demo model's parameters after one round of local training."""
-    model = softmax_regression()
+    """Softmax regression's parameters after one round of local training."""
+    model = softmax_regression(shard.inputs.shape[1])
     unflatten(model, parameters)
     train_local(model, shard, recipe, round=round)
     return flatten(model)
@@ -18,7 +18,7 @@ def trained(parameters: Vector, shard: Samples, recipe: Recipe, round: int) -> V
 
 def federated_average(shards: Sequence[tuple[Samples, Recipe]], test: Samples, rounds: int) -> list[float]:
     """Test accuracy after each round of plain averaging, one vote a trainer, as the market's model does."""
-    model = softmax_regression()
+    model = softmax_regression(test.inputs.shape[1])
     found = []
     for round in range(rounds):
         start = flatten(model)

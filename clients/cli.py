@@ -29,9 +29,14 @@ def demo(
     funder_key_file: Annotated[Path | None, typer.Option(help="Pays on a node given by --rpc.")] = None,
     rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds of training.")] = 3,
     seed: Annotated[int, typer.Option(help="Of the data's split and of training.")] = 1,
+    attack: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME:COUNT", help="Who attacks how, such as alie:2; repeatable."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Runs a whole market on this machine: training, gRPC, proofs, an EVM, pay-outs."""
+    from clients.attacks.group import parse  # noqa: PLC0415
     from clients.demo.display import Display  # noqa: PLC0415
     from clients.demo.plan import Plan  # noqa: PLC0415
     from clients.demo.report import draw, print_summary  # noqa: PLC0415
@@ -43,7 +48,9 @@ def demo(
     console = Console(stderr=as_json)
 
     def work() -> None:
-        summary = run_demo(Plan(rounds=rounds, seed=seed), where, out, Display(console))
+        attackers = tuple(parse(text) for text in attack) if attack else Plan.attackers
+        plan = Plan(rounds=rounds, seed=seed, attackers=attackers)
+        summary = run_demo(plan, where, out, Display(console))
         draw(summary, out / "report.png")
         print_summary(console, summary)
         console.print(f"{out}/: summary.json, report.png, every proof and model; check all of it: merit verify {out}")
@@ -119,6 +126,28 @@ def trainer(config: ConfigOption) -> None:
     from clients.run import run_trainer  # noqa: PLC0415
 
     _serve(run_trainer, TrainerConfig, config)
+
+
+rules_app = typer.Typer(help="The rules that a task can name.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules")
+
+
+@rules_app.command("list")
+def rules_list(as_json: JsonOption = False) -> None:
+    """Every outlier rule and every contribution rule, with its formula."""
+    from clients.rules import print_rules  # noqa: PLC0415
+
+    _reporting(lambda: print_rules(Console(), as_json))
+
+
+@rules_app.command("show")
+def rules_show(
+    name: Annotated[str, typer.Argument(help="A rule, or two as outlier+contribution.")], as_json: JsonOption = False
+) -> None:
+    """Formula, source, parameters, limits and cost of a rule."""
+    from clients.rules import print_rule  # noqa: PLC0415
+
+    _reporting(lambda: print_rule(Console(), name, as_json))
 
 
 def _serve(run: Callable[[Any], Coroutine[Any, Any, object]], kind: Any, path: Path) -> None:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from clients import attacks
 from process.configuration import Configuration
 
 
@@ -56,8 +57,17 @@ class TrainerConfig(ClientConfig):
     """Refuse tasks that ask for a larger stake."""
     allowed: tuple[str, ...] = ()
     """Addresses of those who may join, as the owner gave them; empty for a task that is open to all."""
-    behaviour: Literal["honest", "label_flip", "sign_flip"] = "honest"
-    sign_flip_scale: float = 3
+    behaviour: str = "honest"
+    """honest, or the name of an attack."""
+    colluders: tuple[int, ...] = ()
+    """Shards of those who attack together, this trainer's among them, in the same order for each; itself if empty."""
+
+    @field_validator("behaviour")
+    @classmethod
+    def _known(cls, behaviour: str) -> str:
+        if behaviour != "honest":
+            attacks.load(behaviour)
+        return behaviour
 
 
 class StatementConfig(Configuration):

@@ -1,5 +1,7 @@
 """Typed errors of the clients. What the aggregator refuses arrives as one of `protocol.refusals`."""
 
+from collections.abc import Iterable
+
 
 class ClientError(Exception):
     """Root of every error raised by `clients` itself."""
@@ -37,3 +39,27 @@ class InvalidDownload(ClientError):
 
 class InvalidTraining(ClientError, ValueError):
     """A training function returned something else than the parameters' float vector."""
+
+
+class UnknownAttack(ClientError, ValueError):
+    """There is no attack of this name.
+
+    Attributes:
+        known: the names that there are.
+    """
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.known = sorted(known)
+        super().__init__(f"attack: got {name!r}, but it must be one of {', '.join(self.known)}")
+
+
+class InvalidAttackers(ClientError, ValueError):
+    """Too few, too many, or not a number of attackers.
+
+    Attributes:
+        limit: what would have been accepted, in words.
+    """
+
+    def __init__(self, got: str, limit: str) -> None:
+        super().__init__(f"attack: got {got}, but {limit}")
+        self.limit = limit

@@ -209,7 +209,7 @@ def _config(terms: Derived, offer: Offer, genesis: Column, genesis_cid: bytes) -
         verifier=offer.verifier,
         linear_vka=terms.linear_keys.vka_digest,
         rule_vka=terms.rule_keys.vka_digest,
-        rule_params=statement.rule_param_list,
+        rule_params=statement.rule_param_words,
         genesis=commit(genesis, terms.srs),
         empty_slot=terms.empty_slot,
         stake_wei=offer.stake_wei,

@@ -10,12 +10,13 @@ from eth_account.signers.local import LocalAccount
 from circuits.fixedpoint import FixedPoint
 from circuits.prover import Prover
 from circuits.statement import Statement
-from clients.attacks import flip_labels, sign_flip
+from clients import attacks
+from clients.attacks.trainer import Attacker
 from clients.baseline import trained
 from clients.bundle import Bundle
 from clients.collect import Collector
 from clients.config import ClientConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
-from clients.data import digits
+from clients.data import Samples, digits
 from clients.owner import Offer, Owner
 from clients.service import AggregatorClient
 from clients.trainer import LocalTraining, Trainer
@@ -133,20 +134,32 @@ def training_of(config: TrainerConfig) -> LocalTraining:
     """Local training as the configuration's behaviour has it.
 
     Raises:
-        ConfigurationError: there is no such shard.
+        ConfigurationError: there is no such shard, or the trainer is not among its colluders.
     """
-    if config.shard >= len(config.data.weights):
-        raise ConfigurationError(f"shard: got {config.shard}, but there are {len(config.data.weights)}", "shard")
-    shard = digits(seed=config.data.seed, weights=config.data.weights)[0][config.shard]
-    recipe = recipe_of(config.recipe, config.shard)
-    if config.behaviour == "label_flip":
-        shard = flip_labels(shard)
+    group = config.colluders or (config.shard,)
+    for shard in (config.shard, *group):
+        if not 0 <= shard < len(config.data.weights):
+            raise ConfigurationError(f"shard: got {shard}, but there are {len(config.data.weights)}", "shard")
+    if config.shard not in group:
+        raise ConfigurationError(
+            f"colluders: got {list(group)}, but the trainer's shard is {config.shard}", "colluders"
+        )
+    shards, _ = digits(seed=config.data.seed, weights=config.data.weights)
+    if config.behaviour == "honest":
+        return _training(shards[config.shard], recipe_of(config.recipe, config.shard))
+    attack = attacks.load(config.behaviour)
+    members = group if attack.colluding else (config.shard,)
+    trains = [_training(attack.poison(shards[i]), recipe_of(config.recipe, i)) for i in members]
+    seed = config.recipe.seed * 1000 + members[0]
+    return Attacker(attack, trains, position=members.index(config.shard), seed=seed)
 
+
+def _training(shard: Samples, recipe: Recipe) -> LocalTraining:
     def train(parameters: Vector, round: int, learning_rate: float | None) -> Vector:
         asked = recipe if learning_rate is None else replace(recipe, learning_rate=learning_rate)
         return trained(parameters, shard, asked, round)
 
-    return sign_flip(train, config.sign_flip_scale) if config.behaviour == "sign_flip" else train
+    return train
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from circuits.commitment import Column, check_opening, commit, empty_column
 from circuits.errors import CircuitError, CommitmentMismatch, FieldError
 from circuits.fixedpoint import FixedPoint
 from circuits.linear.gram import MAX_LOGROWS
+from circuits.proof import from_field
 from circuits.prover import CircuitKeys, Prover
 from circuits.srs import Srs
 from circuits.statement import Statement
@@ -63,7 +64,7 @@ def statement_of(config: TaskConfig) -> Statement:
     """
     outlier, _, contribution = config.rule_name.partition("+")
     try:
-        names = rules.load(outlier, contribution).outlier.parameters
+        names = [parameter.name for parameter in rules.load(outlier, contribution).params_schema]
         if len(names) != len(config.rule_params):
             raise FieldError("rule_params", config.rule_params, f"{config.rule_name} takes {names}")
         return Statement(
@@ -73,7 +74,7 @@ def statement_of(config: TaskConfig) -> Statement:
             logrows=config.k,
             outlier=outlier,
             contribution=contribution,
-            rule_params=dict(zip(names, config.rule_params, strict=True)),
+            rule_params=dict(zip(names, map(from_field, config.rule_params), strict=True)),
         )
     except FieldError as error:
         field = "rule_name" if error.field in ("outlier", "contribution") else error.field

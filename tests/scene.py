@@ -84,7 +84,7 @@ class Scene:
             "verifier": self.deployment.verifier,
             "linear_vka": self.linear_keys.vka_digest,
             "rule_vka": self.rule_keys.vka_digest,
-            "rule_params": self.statement.rule_param_list,
+            "rule_params": self.statement.rule_param_words,
             "genesis": commit(start, self.srs),
             "empty_slot": commit(empty_column(self.statement.dim), self.srs),
             "genesis_cid": cid_of(encode_model(start)),
@@ -128,7 +128,8 @@ class Scene:
         filled = columns + [empty_column(statement.dim)] * (statement.slots - n)
         matrix = gram(filled)
         linear = self.prover.prove(statement.linear_circuit, [c.rows for c in filled])
-        rule_inputs = [upper_triangle(matrix), statement.active_bits(n), list(statement.rule_param_list)]
+        params = statement.rule_param_list
+        rule_inputs = statement.rule_circuit.inputs(upper_triangle(matrix), statement.active_bits(n), params)
         rule = self.prover.prove(statement.rule_circuit, rule_inputs)
         accept, score = statement.rule.reference(matrix, statement.active_bits(n), **statement.rule_params)
         settlement = Settlement(

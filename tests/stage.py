@@ -165,7 +165,7 @@ class Stage:
             "verifier": self.verifier,
             "linear_vka": self.prover.keys(statement.linear_circuit).vka_digest,
             "rule_vka": self.prover.keys(statement.rule_circuit).vka_digest,
-            "rule_params": statement.rule_param_list,
+            "rule_params": statement.rule_param_words,
             "rule_name": statement.rule.name,
             "genesis": commit(self.genesis, self.srs),
             "empty_slot": commit(empty_column(statement.dim), self.srs),

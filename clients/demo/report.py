@@ -8,7 +8,8 @@ from rich.table import Table
 from clients.demo.plan import ETHER_WEI
 from clients.demo.summary import Summary
 
-_COLOURS = {"honest": "#2a6f97", "label_flip": "#c44536", "sign_flip": "#e09f3e"}
+_HONEST = "#2a6f97"
+_ATTACKERS = ("#c44536", "#e09f3e", "#7b2d8b", "#5b8c5a", "#8d6e63", "#555555", "#d4739a")
 
 
 def print_summary(console: Console, summary: Summary) -> None:
@@ -62,17 +63,19 @@ def draw(summary: Summary, path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(2, 3), layout="constrained")
     numbers = [r.round for r in summary.rounds]
     left.plot(numbers, [100 * a for a in summary.baseline_accuracy], "--", color="#999999", label="honest-only FedAvg")
-    left.plot(numbers, [100 * r.accuracy for r in summary.rounds], "o-", color=_COLOURS["honest"], label="this market")
+    left.plot(numbers, [100 * r.accuracy for r in summary.rounds], "o-", color=_HONEST, label="this market")
     left.set(title="Accuracy on the owner's hold-out set", xlabel="round", ylabel="%", xticks=numbers)
     left.legend(loc="lower right", frameon=False)
 
+    attacks = dict.fromkeys(t.role for t in summary.trainers if t.role != "honest")
+    colours = {"honest": _HONEST} | dict(zip(attacks, _ATTACKERS, strict=False))
     labels = [f"{t.address[:6]}\n{t.samples}" for t in summary.trainers]
     paid = [int(t.paid) / ETHER_WEI for t in summary.trainers]
-    bars = right.bar(labels, paid, color=[_COLOURS.get(t.role, "#555555") for t in summary.trainers])
+    bars = right.bar(labels, paid, color=[colours[t.role] for t in summary.trainers])
     right.bar_label(bars, fmt="%.3f", padding=2, fontsize=8)
     right.set(title=f"Paid of {summary.reward / ETHER_WEI:g} ether", xlabel="trainer, samples", ylabel="ether")
-    handles = [Patch(color=colour) for colour in _COLOURS.values()]
-    right.legend(handles, [name.replace("_", " ") for name in _COLOURS], loc="upper left", frameon=False)
+    handles = [Patch(color=colour) for colour in colours.values()]
+    right.legend(handles, [name.replace("_", " ") for name in colours], loc="upper left", frameon=False)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=140)

@@ -244,6 +244,7 @@ def _trainer(plan: Plan, stage: _Stage, common: dict[str, str], work: Path, inde
         "task_id": task_id,
         "shard": index,
         "behaviour": plan.roles[index],
+        "colluders": plan.colluders(index),
         "data": plan.data.model_dump(),
         "recipe": plan.recipe.model_dump(),
         "poll_seconds": 1,

@@ -8,7 +8,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.attacks import flip_labels, sign_flip
 from clients.baseline import trained
 from clients.config import TrainerConfig
 from clients.data import Samples, digits
@@ -99,17 +98,6 @@ def test_shards_are_disjoint_unequal_and_the_same_for_a_seed() -> None:
     assert all((a.inputs == b.inputs).all() for a, b in zip(shards, again, strict=True))
     assert everything[0].inputs.min() >= 0
     assert everything[0].inputs.max() <= 1
-
-
-def test_flipped_labels_are_all_wrong(shards: list[Samples]) -> None:
-    flipped = flip_labels(shards[0])
-    assert (flipped.labels == 9 - shards[0].labels).all()
-    assert (flipped.labels != shards[0].labels).all()
-
-
-def test_sign_flip_goes_the_other_way() -> None:
-    harmful = sign_flip(lambda parameters, *_: parameters + 2, 3)
-    assert (harmful(np.ones(4), 0, None) == 1 - 3 * 2).all()
 
 
 def test_a_task_may_set_the_learning_rate(tmp_path: Path) -> None:

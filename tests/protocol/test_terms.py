@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from circuits.bn254 import GENERATOR, G1Point
+from circuits import rules
+from circuits.bn254 import GENERATOR, SCALAR_MODULUS, G1Point
 from circuits.commitment import commit, empty_column
 from circuits.errors import SrsError
+from circuits.rules import Anchor
 from contracts.bindings import ValueOutOfRange, artifacts
 from contracts.bindings.allowlist import proof_of, root_of
 from contracts.bindings.deploy import create
@@ -34,6 +36,7 @@ def test_honest_terms_are_accepted(stage: Stage) -> None:
         ("rule_params", (), "rule_params"),
         ("rule_params", (1, 2), "rule_params"),
         ("rule_params", (1 << 40,), "rule_params[f]"),
+        ("rule_params", (SCALAR_MODULUS - 1,), "rule_params[f]"),
         ("slots", 33, "slots"),
         ("bits", 5, "bits"),
         ("fractional_bits", 64, "fraction_bits"),
@@ -73,6 +76,25 @@ def test_joining_takes_what_the_trainer_agreed_to(stage: Stage) -> None:
         assert caught.value.field == field
     with pytest.raises(ValueOutOfRange, match="on the list"):
         check_membership(listed, **(member | {"account": stage.outsider.address}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rule_name", "words"),
+    [("aligned+projection", ()), ("none+shapley_reference", ()), ("cross_round+equal", (SCALAR_MODULUS - 30, 2))],
+)
+def test_an_anchor_that_nobody_puts_there_is_refused(rule_name: str, words: tuple[int, ...], stage: Stage) -> None:
+    with pytest.raises(UnacceptableTerms, match="slot 0") as caught:
+        statement_of(stage.task_config(rule_name=rule_name, rule_params=words))
+    assert caught.value.field == "rule_name"
+
+
+@pytest.mark.parametrize("outlier", [n for n, rule in rules.OUTLIER_RULES.items() if rule.anchor is Anchor.NONE])
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_parameters_come_back_from_the_chains_words(outlier: str, end: str, stage: Stage) -> None:
+    params = {p.name: getattr(p, end) for p in rules.OUTLIER_RULES[outlier].parameters}
+    statement = replace(STATEMENT, outlier=outlier, rule_params=params)
+    config = stage.task_config(rule_name=statement.rule.name, rule_params=statement.rule_param_words)
+    assert statement_of(config) == statement
 
 
 def test_rounds_must_fit_the_models_integers(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Programs that print tables and draw plots."""
