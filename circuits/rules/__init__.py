@@ -3,6 +3,7 @@
 from circuits.errors import FieldError
 from circuits.rules.aligned import Aligned
 from circuits.rules.base import Anchor, ContributionRule, OutlierRule, Parameter
+from circuits.rules.circuit import RuleCircuit
 from circuits.rules.cross_round import CrossRound
 from circuits.rules.equal import Equal
 from circuits.rules.leave_one_out import LeaveOneOut, LeaveOneOutReference
@@ -11,7 +12,7 @@ from circuits.rules.multi_krum import MultiKrum
 from circuits.rules.none import NoRule
 from circuits.rules.norm_bound import NormBound
 from circuits.rules.projection import Projection
-from circuits.rules.rule import Limits, Rule, RuleCircuit, largest_dim
+from circuits.rules.rule import Limits, Rule, largest_dim
 from circuits.rules.shapley import Shapley, ShapleyReference
 from circuits.rules.three_sigma import ThreeSigma
 

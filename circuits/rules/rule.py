@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from circuits import graph
-from circuits.circuit import Circuit, Settings
+from circuits.circuit import Settings
 from circuits.errors import FieldError
 from circuits.rules.base import (
     MAX_SLOTS,
@@ -20,6 +18,7 @@ from circuits.rules.base import (
     Parameter,
     combined_anchor,
 )
+from circuits.rules.joined import RuleGraph
 from circuits.rules.order import SENTINEL_BITS
 
 _GRAM_BITS, _SCORE_BITS = 62, 63  # what the market's int64 and uint64 take
@@ -113,7 +112,14 @@ class Rule:
         """Writes the graph. Parameters are public inputs of it: given ones are checked, and leave no trace."""
         if params:
             self.parameter_list(params)
-        RuleCircuit(rule=self, slots=slots).export_onnx(path)
+        lengths = self.input_lengths(slots)
+        names = ["gram", "active", "params"][: len(lengths)]
+        graph.export(RuleGraph(self.outlier, self.contribution, slots), lengths, names, path)
+
+    def input_lengths(self, slots: int) -> tuple[int, ...]:
+        """Entries of the graph's inputs: Gram triangle, active bits, and parameters if there are any."""
+        lengths = (slots * (slots + 1) // 2, slots, len(self.params_schema))
+        return lengths if lengths[-1] else lengths[:-1]
 
     def rows(self, slots: int, legs: int) -> int:
         """An upper bound of the circuit's rows when magnitudes are cut into `legs` digits."""
@@ -171,49 +177,3 @@ def largest_dim(rule: Rule, slots: int, bits: int) -> int:
         except FieldError:
             high = middle
     return low
-
-
-class RuleGraph(torch.nn.Module):
-    """(Gram triangle, active, parameters if there are any) -> (accept, score)."""
-
-    def __init__(self, rule: Rule, slots: int) -> None:
-        super().__init__()
-        self.rule, self.index = rule, graph.pair_index(slots)
-
-    def forward(self, triangle: torch.Tensor, active: torch.Tensor, *params: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        gram = triangle[self.index]
-        accept = self.rule.outlier.graph(gram, active, params[0] if params else active[:0])
-        return accept, self.rule.contribution.graph(gram, accept)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuleCircuit(Circuit):
-    """A rule as an ezkl circuit: public triangle, active bits and parameters -> accept, score.
-
-    It does not see the model's size: one key serves every task with these slots and this rule.
-    """
-
-    rule: Rule
-    slots: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.rule.name}-n{self.slots}"
-
-    @property
-    def settings(self) -> Settings:
-        return self.rule.settings(self.slots)
-
-    @property
-    def input_lengths(self) -> tuple[int, ...]:
-        lengths = (self.slots * (self.slots + 1) // 2, self.slots, len(self.rule.params_schema))
-        return lengths if lengths[-1] else lengths[:-1]  # an empty input is none
-
-    def inputs(self, triangle: Sequence[int], active: Sequence[int], params: Sequence[int]) -> list[list[int]]:
-        """What the prover takes, in order; also the first of the proof's instances."""
-        vectors = [list(triangle), list(active), list(params)]
-        return vectors if params else vectors[:-1]
-
-    def export_onnx(self, path: Path) -> None:
-        names = ["gram", "active", "params"][: len(self.input_lengths)]
-        graph.export(RuleGraph(self.rule, self.slots), self.input_lengths, names, path)

@@ -18,7 +18,7 @@ from circuits.fixedpoint import FixedPoint
 from circuits.linear.gram import GramCircuit, _GramGraph, gram, upper_triangle
 from circuits.proof import Proof
 from circuits.prover import Prover
-from circuits.rules.rule import RuleGraph
+from circuits.rules.joined import RuleGraph
 from circuits.srs import Srs
 from circuits.statement import DEMO_STATEMENT
 
@@ -112,7 +112,7 @@ class Permuted(Circuit):
         if isinstance(self.original, GramCircuit):
             inner: torch.nn.Module = _GramGraph(self.original.slots, self.original.dim)
         else:
-            inner = RuleGraph(self.original.rule, self.original.slots)
+            inner = RuleGraph(self.original.rule.outlier, self.original.rule.contribution, self.original.slots)
         names = [f"i{i}" for i in range(len(self.input_lengths))]
         graph.export(_Reversed(inner), self.input_lengths, names, path)
 
