@@ -164,8 +164,9 @@ def _contributions(outlier: str) -> tuple[str, ...]:
     return tuple(name for name in names if name != "shapley")
 
 
-def _train(shard: Samples, how: Recipe, parameters: Vector, round: int) -> Vector:
-    return trained(parameters, shard, how, round)
+def _train(shard: Samples, how: Recipe, parameters: Vector, round: int, learning_rate: float | None) -> Vector:
+    asked = how if learning_rate is None else replace(how, learning_rate=learning_rate)
+    return trained(parameters, shard, asked, round)
 
 
 def _accuracy(test: Samples, parameters: Vector) -> float:
