@@ -33,9 +33,7 @@ library ProofGate {
         if (given != pinned) revert IMarket.ProofTermsMismatch(pinned, given);
         _requireShape(settlement, slots, activeBits);
 
-        bytes32 key = updateArgument.verify(
-            settlement.updateKey, context, settlement.points, settlement.gram, settlement.updateProof
-        );
+        bytes32 key = _argued(updateArgument, context, settlement);
         if (key != terms.updateKey) revert IMarket.UpdateKeyMismatch(terms.updateKey, key);
         _requireAccepted(
             terms.verifier,
@@ -97,6 +95,17 @@ library ProofGate {
             }
         }
         if (wrong != slots) revert IMarket.ScoreWithoutAccept(wrong, scores[wrong]);
+    }
+
+    /// @dev The digest of the key under which the update argument holds for these points and this Gram matrix.
+    function _argued(IUpdateArgument updateArgument, bytes32 context, Settlement calldata settlement)
+        private
+        view
+        returns (bytes32)
+    {
+        return updateArgument.verify(
+            settlement.updateKey, context, settlement.points, settlement.gram, settlement.updateProof
+        );
     }
 
     function _requireShape(Settlement calldata settlement, uint256 slots, uint256 activeBits) private pure {
