@@ -158,6 +158,27 @@ contract CommitmentsTest is MarketFixture {
         this.requireFresh(0, trainers, points);
     }
 
+    /// @dev All share a low byte, which is what marks a suspect.
+    function test_lookalikesAreNotTaken() public {
+        _config.rounds = 1;
+        uint256 count = 4;
+        Point[] memory points = new Point[](count);
+        address[] memory trainers = new address[](count);
+        uint256 scalar = 100;
+        for (uint256 i = 0; i < count; ++i) {
+            while (pointOf(scalar).x & 0xff != 7) ++scalar;
+            points[i] = pointOf(scalar++);
+            trainers[i] = address(uint160(((i + 1) << 8) | 9));
+        }
+        this.requireFresh(0, trainers, points);
+        trainers[3] = trainers[1];
+        vm.expectRevert(abi.encodeWithSelector(IMarket.DuplicateTrainer.selector, trainers[1]));
+        this.requireFresh(0, trainers, points);
+        (trainers[3], points[3]) = (address(1), points[0]);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.PointAlreadyUsed.selector, points[0].x, points[0].y));
+        this.requireFresh(0, trainers, points);
+    }
+
     function test_updatesNeedAPointEach() public {
         vm.expectRevert(abi.encodeWithSelector(IMarket.WrongLength.selector, bytes32("points"), 3, 2));
         this.hashOf(new address[](2), new Point[](3));

@@ -6,7 +6,7 @@ import {Bn254} from "../src/libraries/Bn254.sol";
 import {Point} from "../src/types/Point.sol";
 import {Round, RoundState, RoundView, Settlement, Updates} from "../src/types/Round.sol";
 import {TaskConfig, TaskId, TaskState, TaskView} from "../src/types/Task.sol";
-import {ContractWallet} from "./utils/Accounts.sol";
+import {BurningAccount, ContractWallet} from "./utils/Accounts.sol";
 import {MarketFixture, Submission} from "./utils/MarketFixture.sol";
 
 /// @notice The state machine: every transition, and every way not to make it.
@@ -339,7 +339,105 @@ contract MarketTest is MarketFixture {
         commitList(taskId, FIRST, list);
     }
 
+    /// @dev It costs the aggregator one attempt, and the wallet its place in the round.
+    function test_aWalletThatBurnsGasHarmsOnlyItself() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        BurningAccount wallet = new BurningAccount();
+        wallet.join(market, taskId);
+        Submission[] memory list = submissions(taskId, 0, 3);
+        list[2].trainer = address(wallet);
+        Updates memory updates = updatesOf(list);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.InvalidSignature.selector, address(wallet)));
+        vm.prank(AGGREGATOR);
+        market.commitRound{gas: 10_000_000}(taskId, FIRST, updates);
+        commit(taskId, 0, 2);
+    }
+
+    /// @dev Entries of the two lists of bytes are found by offsets that the caller gives.
+    function test_commitRefusesEntriesOutsideItsCalldata() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        Updates memory updates = updatesOf(submissions(taskId, 0, 2));
+        bytes memory fine = abi.encodeCall(market.commitRound, (taskId, FIRST, updates));
+        uint256 head = 4 + 3 * 32; // of `updates`, whose lists begin at offsets from here
+        uint256[2] memory offsets = [uint256(1 << 20), type(uint256).max << 5];
+        for (uint256 i = 0; i < offsets.length; ++i) {
+            bytes memory call = bytes.concat(fine);
+            _put(call, head + _word(call, head + 64) + 32, offsets[i]);
+            vm.prank(AGGREGATOR);
+            (bool ok,) = address(market).call(call);
+            assertTrue(!ok, "a CID from nowhere");
+            call = bytes.concat(fine);
+            _put(call, head + _word(call, head + 96) + 32, offsets[i]);
+            vm.prank(AGGREGATOR);
+            (ok,) = address(market).call(call);
+            assertTrue(!ok, "a signature from nowhere");
+        }
+        vm.prank(AGGREGATOR);
+        (bool accepted,) = address(market).call(fine);
+        assertTrue(accepted, "the same call, untouched");
+    }
+
+    /// @dev A word that is more than an address would make the log and the hash say something else than the checks.
+    function test_commitRefusesDirtyAddresses() public {
+        TaskId taskId = open(defaultConfig(), 2);
+        Updates memory updates = updatesOf(submissions(taskId, 0, 2));
+        bytes memory call = abi.encodeCall(market.commitRound, (taskId, FIRST, updates));
+        uint256 head = 4 + 3 * 32;
+        uint256 at = head + _word(call, head) + 32;
+        _put(call, at, _word(call, at) | (1 << 160));
+        vm.prank(AGGREGATOR);
+        (bool ok,) = address(market).call(call);
+        assertTrue(!ok, "committed");
+    }
+
     // ---------------------------------------------------------- settleRound
+
+    /// @dev Accepted words are those of their types, or what is hashed, proven, logged and paid could differ.
+    function test_settleRefusesDirtyScoresAndGram() public {
+        TaskId taskId = committed(2);
+        Settlement memory given = settlement(0, 2, 4);
+        acceptFirst(given, 2, 1);
+        bytes memory fine = abi.encodeCall(market.settleRound, (taskId, FIRST, given));
+        uint256 head = 4 + 3 * 32;
+        uint256[2] memory fields = [uint256(2), 4]; // gram, scores
+        for (uint256 i = 0; i < fields.length; ++i) {
+            bytes memory call = bytes.concat(fine);
+            uint256 at = head + _word(call, head + 32 * fields[i]) + 32;
+            _put(call, at, _word(call, at) | (1 << 64));
+            (bool ok,) = address(market).call(call);
+            assertTrue(!ok, "settled");
+        }
+        (bool accepted,) = address(market).call(fine);
+        assertTrue(accepted, "the same call, untouched");
+    }
+
+    /// @dev Two tasks with one set of keys and people: what settles one says nothing about the other's round.
+    function test_settleRefusesAnotherTasksRound() public {
+        TaskId other = open(defaultConfig(), 3);
+        commit(other, 0, 3);
+        TaskId taskId = committed(2);
+        Settlement memory given = settlement(0, 3, 4);
+        bytes32 wrong = updatesHash(given.trainers, given.points);
+        Settlement memory own = settlement(0, 2, 4);
+        bytes32 hash = updatesHash(own.trainers, own.points);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.UpdatesMismatch.selector, hash, wrong));
+        settle(taskId, 0, given);
+        settle(other, 0, given);
+    }
+
+    /// @dev Terms of a task with a laxer rule.
+    function test_settleRefusesAnotherTasksTerms() public {
+        TaskConfig memory lax = defaultConfig();
+        lax.ruleParams[0] = 9;
+        open(lax, 2);
+        TaskId taskId = committed(2);
+        Settlement memory given = settlement(0, 2, 4);
+        bytes32 pinned = keccak256(abi.encode(given.terms));
+        given.terms = termsOf(lax);
+        bytes32 other = keccak256(abi.encode(given.terms));
+        vm.expectRevert(abi.encodeWithSelector(IMarket.ProofTermsMismatch.selector, pinned, other));
+        settle(taskId, 0, given);
+    }
 
     function test_settlePaysByScoreAndMovesTheModel() public {
         TaskId taskId = committed(3);
@@ -658,6 +756,22 @@ contract MarketTest is MarketFixture {
     }
 
     // -------------------------------------------------------------- helpers
+
+    function _word(bytes memory data, uint256 at) private pure returns (uint256 word) {
+        assertTrue(at + 32 <= data.length, "outside");
+        // Safe: inside, as was just checked.
+        assembly ("memory-safe") {
+            word := mload(add(add(data, 0x20), at))
+        }
+    }
+
+    function _put(bytes memory data, uint256 at, uint256 word) private pure {
+        assertTrue(at + 32 <= data.length, "outside");
+        // Safe: inside, as was just checked.
+        assembly ("memory-safe") {
+            mstore(add(add(data, 0x20), at), word)
+        }
+    }
 
     function _copyInto(Submission memory into, TaskId taskId, uint256 round, uint256 i, Point memory point)
         private

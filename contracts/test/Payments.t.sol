@@ -7,9 +7,16 @@ import {Errors} from "@openzeppelin/contracts/utils/Errors.sol";
 import {IMarket} from "../src/interfaces/IMarket.sol";
 import {Round, Settlement} from "../src/types/Round.sol";
 import {TaskConfig, TaskId} from "../src/types/Task.sol";
-import {ReentrantPayee, RefusingPayee} from "./utils/Accounts.sol";
+import {BombingPayee, BurningAccount, ReentrantPayee, RefusingPayee} from "./utils/Accounts.sol";
 import {MarketFixture} from "./utils/MarketFixture.sol";
-import {CallbackToken, FeeToken, PlainToken, RefusingToken, SilentToken} from "./utils/Tokens.sol";
+import {
+    CallbackToken,
+    FeeToken,
+    GriefingToken,
+    PlainToken,
+    RefusingToken,
+    SilentToken
+} from "./utils/Tokens.sol";
 
 /// @notice Money in and money out, in native currency and in tokens of every temper.
 contract PaymentsTest is MarketFixture {
@@ -81,18 +88,38 @@ contract PaymentsTest is MarketFixture {
     }
 
     function test_refusingPayeeHarmsOnlyItself() public {
-        TaskConfig memory config = defaultConfig();
-        config.aggregator = address(new RefusingPayee());
-        TaskId taskId = create(config);
-        vm.deal(config.aggregator, BOND);
-        vm.prank(config.aggregator);
-        market.postBond{value: BOND}(taskId);
-        vm.warp(START + COMMIT_WINDOW + 1);
-        Settlement memory none = settlement(0, 0, 4);
-        market.expireRound(taskId, Round.wrap(0), none.trainers, none.points);
+        address payee = address(new RefusingPayee());
+        TaskId taskId = _expiredWithBondOf(payee);
         vm.expectRevert(abi.encodeWithSelector(Errors.FailedCall.selector));
-        market.withdraw(taskId, config.aggregator);
-        assertEq(credit(taskId, config.aggregator), BOND, "credit");
+        market.withdraw(taskId, payee);
+        assertEq(credit(taskId, payee), BOND, "credit");
+        assertEq(market.withdraw(taskId, OWNER), ROUNDS * REWARD, "owner");
+    }
+
+    /// @dev Enough gas is left to say so, and nobody else waits for the account.
+    function test_payeeThatBurnsItsGasHarmsOnlyItself() public {
+        address payee = address(new BurningAccount());
+        TaskId taskId = _expiredWithBondOf(payee);
+        vm.expectRevert(abi.encodeWithSelector(Errors.FailedCall.selector));
+        market.withdraw{gas: 2_000_000}(taskId, payee);
+        assertEq(credit(taskId, payee), BOND, "credit");
+        assertEq(market.withdraw(taskId, OWNER), ROUNDS * REWARD, "owner");
+    }
+
+    /// @dev The megabyte costs the payee 2.2 million gas to make. Copying it would cost as much again.
+    function test_payeesReturnDataIsNotRead() public {
+        address payee = address(new BombingPayee(false));
+        TaskId taskId = _expiredWithBondOf(payee);
+        assertEq(market.withdraw{gas: 3_000_000}(taskId, payee), BOND, "amount");
+        assertEq(payee.balance, BOND, "balance");
+    }
+
+    function test_payeeThatRefusesWithAMegabyteHarmsOnlyItself() public {
+        address payee = address(new BombingPayee(true));
+        TaskId taskId = _expiredWithBondOf(payee);
+        vm.expectRevert();
+        market.withdraw{gas: 3_000_000}(taskId, payee);
+        assertEq(credit(taskId, payee), BOND, "credit");
         assertEq(market.withdraw(taskId, OWNER), ROUNDS * REWARD, "owner");
     }
 
@@ -156,6 +183,28 @@ contract PaymentsTest is MarketFixture {
         market.postBond{value: 1}(taskId);
     }
 
+    function test_tokenThatBurnsGasOnTheWayOutLosesNoCredit() public {
+        GriefingToken token = new GriefingToken();
+        TaskConfig memory config = _inToken(address(token), token.mint);
+        TaskId taskId = _closedWithAllPaidToFirst(config);
+        token.setManners(true, false);
+        vm.expectRevert();
+        market.withdraw{gas: 2_000_000}(taskId, trainer(0));
+        assertEq(credit(taskId, trainer(0)), ROUNDS * REWARD, "credit");
+        token.setManners(false, false);
+        assertEq(market.withdraw(taskId, trainer(0)), ROUNDS * REWARD, "later");
+    }
+
+    /// @dev As with a payee's.
+    function test_tokensReturnDataIsNotRead() public {
+        GriefingToken token = new GriefingToken();
+        TaskConfig memory config = _inToken(address(token), token.mint);
+        TaskId taskId = _closedWithAllPaidToFirst(config);
+        token.setManners(false, true);
+        assertEq(market.withdraw{gas: 3_000_000}(taskId, trainer(0)), ROUNDS * REWARD, "amount");
+        assertEq(token.balanceOf(trainer(0)), ROUNDS * REWARD, "balance");
+    }
+
     function test_tokensCannotReenter() public {
         CallbackToken token = new CallbackToken();
         TaskConfig memory config = _inToken(address(token), token.mint);
@@ -205,6 +254,19 @@ contract PaymentsTest is MarketFixture {
     function _assertTurnedAway(CallbackToken token) private view {
         assertTrue(!token.entered(), "entered");
         assertEq(keccak256(token.answer()), keccak256(abi.encodeWithSelector(REENTRANT)), "reason");
+    }
+
+    /// @dev The aggregator gets its bond back.
+    function _expiredWithBondOf(address aggregator) private returns (TaskId taskId) {
+        TaskConfig memory config = defaultConfig();
+        config.aggregator = aggregator;
+        taskId = create(config);
+        vm.deal(aggregator, BOND);
+        vm.prank(aggregator);
+        market.postBond{value: BOND}(taskId);
+        vm.warp(START + COMMIT_WINDOW + 1);
+        Settlement memory none = settlement(0, 0, 4);
+        market.expireRound(taskId, Round.wrap(0), none.trainers, none.points);
     }
 
     function _settleForFirst(TaskId taskId, uint256 round) private {

@@ -22,10 +22,12 @@ from circuits.proof import Proof
 from clients.service import AggregatorClient
 from contracts.bindings import RoundState, Settlement, TaskState
 from contracts.bindings.devchain import LocalChain, advance_time
+from contracts.bindings.market import MAX_PAGE
 from process.errors import ConfigurationError
 from protocol import refusals
 from protocol.terms import UnacceptableTerms
 from store.objects import decode_model, encode_model
+from tests.contracts.conftest import create_malformed
 from tests.stage import BOND_WEI, REWARD_WEI, STATEMENT, TRAINERS, ReferenceProver, Stage
 
 ALL_STEPS = [
@@ -343,6 +345,19 @@ async def test_other_aggregators_tasks_are_not_served(stage: Stage) -> None:
         task_id = await stage.create_task(aggregator=stage.outsider.address)
         with pytest.raises(refusals.UnknownTask):
             await client.task(task_id)
+
+
+@pytest.mark.slow
+async def test_strangers_tasks_hide_none(stage: Stage) -> None:
+    """One that cannot be read, and more than the market shows at once."""
+    create_malformed(stage.market, stage.outsider, stage.task_config())
+    for _ in range(MAX_PAGE):
+        stage.market.create_task(stage.owner, stage.task_config(aggregator=stage.outsider.address))
+    async with stage.running() as (aggregator, client):
+        task_id = await stage.create_task()
+        assert task_id > MAX_PAGE + 1
+        assert (await client.task(task_id)).task_id == task_id
+        assert set(aggregator.registry.tasks) == {task_id}
 
 
 async def test_state_belongs_to_one_market(stage: Stage, local: LocalChain, tmp_path: Path) -> None:

@@ -116,7 +116,9 @@ async def test_a_market_with_stakes_a_list_and_a_learning_rate(stage: Stage, cli
     assert stage.chain.balance_wei(stage.market.address) == 0
 
 
-async def test_a_target_ends_a_task_before_its_last_round(stage: Stage, client: AggregatorClient) -> None:
+async def test_a_target_ends_a_task_before_its_last_round(
+    stage: Stage, client: AggregatorClient, capsys: pytest.CaptureFixture[str]
+) -> None:
     target = STATEMENT.dim * 8**2 - 1
     task_id = await owner(stage, client).create_task(STATEMENT, STEP, offer(stage, target_norm=target))
     async with asyncio.TaskGroup() as group:
@@ -125,6 +127,10 @@ async def test_a_target_ends_a_task_before_its_last_round(stage: Stage, client: 
     assert [model.version for model in models] == [1]
     assert stage.market.task(task_id).state == TaskState.CLOSED
     assert await owner(stage, client).withdraw(task_id) + sum(task.result() for task in running) == 2 * REWARD_WEI
+    # For the aggregator it is an end like any other.
+    events = capsys.readouterr().out
+    assert "task.finished" in events
+    assert "task.stopped" not in events
 
 
 @pytest.mark.parametrize(
@@ -139,6 +145,7 @@ async def test_a_trainer_joins_on_its_own_terms_only(
     stage: Stage, client: AggregatorClient, asked: dict[str, Any], agreed: dict[str, Any], field: str
 ) -> None:
     task_id = await stage.create_task(joined=0, **asked)
+    await client.upload_genesis(task_id, stage.genesis_data)
     joining = trainer(stage, client, task_id, **agreed)
     for step in (joining.check, joining.join):
         with pytest.raises(UnacceptableTerms) as caught:

@@ -1,5 +1,7 @@
 """Vectors to models and back, and training that is the same each time."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +10,10 @@ from hypothesis import strategies as st
 
 from clients.attacks import flip_labels, sign_flip
 from clients.baseline import trained
+from clients.config import TrainerConfig
 from clients.data import Samples, digits
 from clients.errors import InvalidTraining
+from clients.run import training_of
 from clients.training import Recipe, accuracy, flatten, softmax_regression, train_local, unflatten
 
 WEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -106,6 +110,22 @@ def test_flipped_labels_are_all_wrong(shards: list[Samples]) -> None:
 def test_sign_flip_goes_the_other_way() -> None:
     harmful = sign_flip(lambda parameters, *_: parameters + 2, 3)
     assert (harmful(np.ones(4), 0, None) == 1 - 3 * 2).all()
+
+
+def test_a_task_may_set_the_learning_rate(tmp_path: Path) -> None:
+    """Whatever the trainer's recipe says; attackers are no exception."""
+    fields = {"rpc_url": "", "market": "", "aggregator_target": "", "directory": tmp_path, "task_id": 1, "shard": 0}
+    start = np.zeros(650)
+    for behaviour in ("honest", "label_flip", "sign_flip"):
+        slow, fast = (
+            training_of(
+                TrainerConfig.model_validate(fields | {"behaviour": behaviour, "recipe": {"learning_rate": rate}})
+            )
+            for rate in (0.1, 0.5)
+        )
+        assert (slow(start, 0, 0.5) == fast(start, 0, None)).all()
+        assert (slow(start, 0, 0.5) != slow(start, 0, None)).any()
+        assert (slow(start, 0, 0.0) == start).all()
 
 
 def test_accuracy_counts_correct_labels(shards: list[Samples]) -> None:

@@ -25,6 +25,7 @@ from contracts.bindings import (
 from contracts.bindings.deploy import create
 from contracts.bindings.devchain import anvil_chain, embedded_chain
 from contracts.bindings.eip712 import sign_update
+from contracts.bindings.market import _config_tuple
 
 BASE_FIELD = 21888242871839275222246405745257275088696311157297823662689037894645226208583
 LINEAR_VKA = (b"\x01" * 32, b"\x02" * 32)
@@ -132,6 +133,16 @@ class World:
             rule_vka=RULE_VKA,
             terms=ProofTerms.of(self.config(**changes)),
         )
+
+
+def create_malformed(market: Market, owner: LocalAccount, config: TaskConfig) -> int:
+    """A task whose rule name is no text, which the bindings would not make."""
+    mark = "UNTEXT"
+    fn = market._fn.createTask(_config_tuple(config), b"\x01", mark)
+    data = fn._encode_transaction_data().replace(mark.encode().hex(), "ff" * len(mark))
+    request = {"to": market.address, "value": config.total_reward_wei, "gas": 2_000_000, "data": data}
+    market.chain.wait(market.chain._submit(owner, request))
+    return market.task_count()
 
 
 def build_world(rpc_url: str, private_keys: tuple[str, ...]) -> World:

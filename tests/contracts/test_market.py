@@ -26,7 +26,6 @@ from contracts.bindings import (
 from contracts.bindings.deploy import create
 from contracts.bindings.devchain import advance_time
 from contracts.bindings.errors import BindingsError
-from contracts.bindings.market import _config_tuple
 from tests.contracts.conftest import (
     BOND_WEI,
     COMMIT_WINDOW_SECONDS,
@@ -35,6 +34,7 @@ from tests.contracts.conftest import (
     ROUNDS,
     SETTLE_WINDOW_SECONDS,
     World,
+    create_malformed,
     point,
 )
 
@@ -143,14 +143,15 @@ def test_unknown_tasks_are_named(world: World) -> None:
 
 def test_a_rule_name_that_is_no_text(world: World) -> None:
     """Whoever reads all tasks must be able to step over it."""
-    mark = "UNTEXT"
-    fn = world.market._fn.createTask(_config_tuple(replace(world.config(), rule_name=mark)), b"\x01", mark)
-    data = fn._encode_transaction_data().replace(mark.encode().hex(), "ff" * len(mark))
-    request = {"to": world.market.address, "value": world.config().total_reward_wei, "gas": 2_000_000, "data": data}
-    world.chain.wait(world.chain._submit(world.owner, request))
+    task_id = create_malformed(world.market, world.owner, world.config())
+    following = world.market.create_task(world.owner, world.config())
     with pytest.raises(MalformedTask) as caught:
-        world.market.task(world.market.task_count())
-    assert caught.value.task_id == world.market.task_count()
+        world.market.task(task_id)
+    assert caught.value.task_id == task_id
+    malformed, view = world.market.tasks(task_id)
+    assert isinstance(malformed, MalformedTask)
+    assert malformed.task_id == task_id
+    assert view == world.market.task(following)
 
 
 def test_cancel_before_the_bond(world: World) -> None:

@@ -1,5 +1,6 @@
 """The reference names everything that there is to configure or to be refused for."""
 
+import json
 import re
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def test_every_error_of_the_contract() -> None:
 def test_every_term_of_a_task() -> None:
     create = next(entry for entry in artifacts.market().abi if entry.get("name") == "createTask")
     assert [term["name"] for term in create["inputs"][0]["components"] if f"`{term['name']}`" not in REFERENCE] == []
+
+
+def test_gas_is_what_was_measured() -> None:
+    explanation = (ROOT / "docs" / "explanation.md").read_text()
+    measured = json.loads((ROOT / "contracts" / "snapshots" / "Round.json").read_text())
+    assert len(measured) == 6
+    for slots in (8, 16, 32):
+        commit, settle = (int(measured[f"{call}, {slots} slots"]) for call in ("commitRound", "settleRound"))
+        assert f"| {slots} | {commit:,} | {commit // slots:,} | {settle:,} |" in explanation
 
 
 def test_every_rule() -> None:

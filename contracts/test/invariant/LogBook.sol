@@ -22,16 +22,20 @@ contract LogBook {
         uint256 halvings;
         bytes32 updates;
         Point model;
-        TaskConfig config;
     }
 
     mapping(uint256 taskId => Entry) private _entries;
+    mapping(uint256 taskId => TaskConfig) private _configs;
     mapping(uint256 taskId => mapping(address account => uint256)) public creditWei;
     mapping(uint256 taskId => mapping(address account => bool)) public joined;
     mapping(uint256 taskId => address[]) private _committed;
 
     function entry(uint256 taskId) external view returns (Entry memory) {
         return _entries[taskId];
+    }
+
+    function config(uint256 taskId) external view returns (TaskConfig memory) {
+        return _configs[taskId];
     }
 
     function read(Vm.Log[] calldata logs, address market) external {
@@ -55,13 +59,13 @@ contract LogBook {
     }
 
     function _created(uint256 id, Vm.Log calldata log) private {
-        (TaskConfig memory config,,) = abi.decode(log.data, (TaskConfig, bytes, string));
+        (TaskConfig memory terms,,) = abi.decode(log.data, (TaskConfig, bytes, string));
         Entry storage task = _entries[id];
         task.state = TaskState.Funded;
         task.owner = address(uint160(uint256(log.topics[2])));
-        task.config = config;
-        task.escrowWei = uint256(config.rewardPerRoundWei) * config.rounds;
-        task.model = config.genesis;
+        task.escrowWei = uint256(terms.rewardPerRoundWei) * terms.rounds;
+        task.model = terms.genesis;
+        _configs[id] = terms;
     }
 
     function _bonded(uint256 id, bytes calldata data) private {
@@ -121,7 +125,7 @@ contract LogBook {
         task.escrowWei -= refundedWei;
         task.bondWei -= bondReturnedWei;
         creditWei[id][task.owner] += refundedWei;
-        creditWei[id][task.config.aggregator] += bondReturnedWei;
+        creditWei[id][_configs[id].aggregator] += bondReturnedWei;
         task.creditsWei += refundedWei + bondReturnedWei;
     }
 

@@ -50,3 +50,42 @@ contract RefusingPayee {
         market.joinTask(taskId, new bytes32[](0));
     }
 }
+
+/// @notice Burns whatever gas it is given, when it is paid and when it is asked for a signature.
+contract BurningAccount is IERC1271 {
+    function join(IMarket market, TaskId taskId) external {
+        market.joinTask(taskId, new bytes32[](0));
+    }
+
+    function isValidSignature(bytes32, bytes calldata) external pure returns (bytes4) {
+        _burn();
+    }
+
+    receive() external payable {
+        _burn();
+    }
+
+    function _burn() private pure {
+        assembly ("memory-safe") {
+            invalid()
+        }
+    }
+}
+
+/// @notice Takes its pay, or refuses it, with a megabyte of return data.
+contract BombingPayee {
+    bool private immutable _refuses;
+
+    constructor(bool refuses) {
+        _refuses = refuses;
+    }
+
+    receive() external payable {
+        bool refuses = _refuses;
+        // Safe: returns memory that nobody wrote.
+        assembly ("memory-safe") {
+            if refuses { revert(0x80, 0x100000) }
+            return(0x80, 0x100000)
+        }
+    }
+}

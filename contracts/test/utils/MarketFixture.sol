@@ -209,15 +209,17 @@ abstract contract MarketFixture is Test {
 
     /// @dev Makes no other call than the one, so that a cheat code before it is meant for it.
     function commitList(TaskId taskId, Round round, Submission[] memory list) internal {
-        uint256 count = list.length;
-        Updates memory updates = emptyUpdates(count);
-        for (uint256 i = 0; i < count; ++i) {
+        market.commitRound(taskId, round, updatesOf(list));
+    }
+
+    function updatesOf(Submission[] memory list) internal pure returns (Updates memory updates) {
+        updates = emptyUpdates(list.length);
+        for (uint256 i = 0; i < list.length; ++i) {
             updates.trainers[i] = list[i].trainer;
             updates.points[i] = list[i].point;
             updates.cids[i] = list[i].cid;
             updates.signatures[i] = list[i].signature;
         }
-        market.commitRound(taskId, round, updates);
     }
 
     function emptyUpdates(uint256 count) internal pure returns (Updates memory updates) {

@@ -69,3 +69,27 @@ contract CallbackToken is PlainToken {
         if (_target != address(0)) (entered, answer) = _target.call(_call);
     }
 }
+
+/// @notice From some moment on, its transfers burn all gas, or return a megabyte after the word for true.
+contract GriefingToken is PlainToken {
+    bool private _burns;
+    bool private _bombs;
+
+    function setManners(bool burns, bool bombs) external {
+        (_burns, _bombs) = (burns, bombs);
+    }
+
+    function transfer(address to, uint256 amount) public override returns (bool) {
+        (bool burns, bool bombs) = (_burns, _bombs);
+        super.transfer(to, amount);
+        // Safe: ends the call.
+        assembly ("memory-safe") {
+            if burns { invalid() }
+            if bombs {
+                mstore(0x80, 1)
+                return(0x80, 0x100000)
+            }
+        }
+        return true;
+    }
+}
