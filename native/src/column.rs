@@ -4,8 +4,11 @@
 //! A row v is kept as the bytes of v + 2^(bits - 1), one plane a byte: digit j is then two bits of one byte, so that
 //! whatever is linear in v and its digits is a sum over at most 256 byte values.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
+use crate::domain::MAX_K;
 use crate::error::{Error, Result};
 
 pub const SALT_ROWS: usize = 512;
@@ -14,19 +17,21 @@ pub const MAX_BITS: u32 = 22;
 /// Digits of two bits in a byte.
 pub const DIGITS_PER_BYTE: usize = 4;
 
-/// One column's n rows, each in [-2^(bits - 1), 2^(bits - 1)). Wiped when dropped.
+/// One column's n rows, each in [-2^(bits - 1), 2^(bits - 1)). Clones share the rows; the last one wipes them.
+#[derive(Clone)]
 pub struct Column {
     bits: u32,
-    planes: Vec<Zeroizing<Vec<u8>>>,
+    planes: Arc<Planes>,
 }
+
+type Planes = Vec<Zeroizing<Vec<u8>>>;
 
 impl Column {
     /// From all n rows, in order; `index` only names the column in errors.
     pub fn from_rows(index: usize, bits: u32, rows: impl ExactSizeIterator<Item = i64>) -> Result<Self> {
-        let n = rows.len();
-        let mut column = Self::zeros(bits, n);
-        column.put(index, 0, rows)?;
-        Ok(column)
+        let mut planes = zeros(bits, rows.len())?;
+        put(&mut planes, index, bits, 0, rows)?;
+        Ok(Self { bits, planes: Arc::new(planes) })
     }
 
     /// From data and salts: zeros between, and `tail` in the last 6 rows.
@@ -40,37 +45,15 @@ impl Column {
     ) -> Result<Self> {
         let dim = values.len();
         if salts.len() != SALT_ROWS {
-            return Err(Error::field(
-                format!("columns[{index}].salts"),
-                format!("{} rows", salts.len()),
-                format!("there must be {SALT_ROWS}"),
-            ));
+            let got = format!("{} rows", salts.len());
+            return Err(Error::field(format!("columns[{index}].salts"), got, format!("there must be {SALT_ROWS}")));
         }
         require_fits(&format!("columns[{index}].values"), dim, n)?;
-        let mut column = Self::zeros(bits, n);
-        column.put(index, 0, values)?;
-        column.put(index, dim, salts)?;
-        column.put(index, n - TAIL_ROWS, [tail; TAIL_ROWS].into_iter())?;
-        Ok(column)
-    }
-
-    fn zeros(bits: u32, n: usize) -> Self {
-        let half = half(bits);
-        let plane = |p: u32| Zeroizing::new(vec![(half >> (8 * p)) as u8; n]);
-        Self { bits, planes: (0..bits.div_ceil(8)).map(plane).collect() }
-    }
-
-    fn put(&mut self, index: usize, first: usize, rows: impl ExactSizeIterator<Item = i64>) -> Result<()> {
-        let half = half(self.bits);
-        for (offset, value) in rows.enumerate() {
-            if !(-half..half).contains(&value) {
-                return Err(Error::OutOfRange { column: index, row: first + offset, value: value.into(), limit: half });
-            }
-            for (p, plane) in self.planes.iter_mut().enumerate() {
-                plane[first + offset] = ((value + half) >> (8 * p)) as u8;
-            }
-        }
-        Ok(())
+        let mut planes = zeros(bits, n)?;
+        put(&mut planes, index, bits, 0, values)?;
+        put(&mut planes, index, bits, dim, salts)?;
+        put(&mut planes, index, bits, n - TAIL_ROWS, [tail; TAIL_ROWS].into_iter())?;
+        Ok(Self { bits, planes: Arc::new(planes) })
     }
 
     pub fn bits(&self) -> u32 {
@@ -111,6 +94,38 @@ impl Column {
         let byte = |(p, plane): (usize, &Zeroizing<Vec<u8>>)| i64::from(plane[row]) << (8 * p);
         self.planes.iter().enumerate().map(byte).sum::<i64>() - half(self.bits)
     }
+}
+
+/// n rows of 0.
+fn zeros(bits: u32, n: usize) -> Result<Planes> {
+    if !(1..=MAX_BITS).contains(&bits) {
+        return Err(Error::field("bits", bits, format!("it must lie in [1, {MAX_BITS}]")));
+    }
+    if !n.is_power_of_two() || n > 1 << MAX_K {
+        return Err(Error::field("n", n, format!("it must be a power of two, at most 2^{MAX_K}")));
+    }
+    let plane = |p: u32| Zeroizing::new(vec![(half(bits) >> (8 * p)) as u8; n]);
+    Ok((0..bits.div_ceil(8)).map(plane).collect())
+}
+
+/// Writes rows from `first` on; OutOfRange names the first that does not fit.
+fn put(
+    planes: &mut Planes,
+    index: usize,
+    bits: u32,
+    first: usize,
+    rows: impl ExactSizeIterator<Item = i64>,
+) -> Result<()> {
+    let half = half(bits);
+    for (row, value) in (first..).zip(rows) {
+        if !(-half..half).contains(&value) {
+            return Err(Error::OutOfRange { column: index, row, value, limit: half });
+        }
+        for (p, plane) in planes.iter_mut().enumerate() {
+            plane[row] = ((value + half) >> (8 * p)) as u8;
+        }
+    }
+    Ok(())
 }
 
 /// 2^(bits - 1).

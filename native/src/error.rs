@@ -11,7 +11,7 @@ pub enum Error {
     Field { field: String, got: String, limit: String },
     /// A row lies outside [-limit, limit).
     #[error("column {column}, row {row}: got {value}, but it must lie in [-{limit}, {limit})")]
-    OutOfRange { column: usize, row: usize, value: i128, limit: i64 },
+    OutOfRange { column: usize, row: usize, value: i64, limit: i64 },
     /// A Gram integer has 62 bits or more.
     #[error("gram[{row}][{column}]: its magnitude reaches 2^62")]
     GramTooLarge { row: usize, column: usize },

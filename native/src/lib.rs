@@ -12,6 +12,7 @@ mod forms;
 mod gram;
 #[cfg(feature = "malicious")]
 pub mod malicious;
+mod model;
 mod msm;
 mod point;
 mod progress;
@@ -29,6 +30,7 @@ pub use column::{Column, MAX_BITS, SALT_ROWS, TAIL_ROWS};
 pub use commit::{check_opening, commit, commit_delta};
 pub use error::{Error, Result};
 pub use gram::gram;
+pub use model::Opening;
 pub use point::{POINT_BYTES, point_from_bytes, point_to_bytes, points_from_bytes};
 pub use progress::{Callback, go_on, silent};
 pub use proof::{Proof, Values, proof_bytes};
@@ -39,3 +41,6 @@ pub use srs_generate::generate;
 pub use statement::{GRAM_BITS, KEY_BYTES, Key, MAX_COLUMNS, Statement, gram_from_bytes, gram_to_bytes};
 pub use transcript::Challenges;
 pub use verify::{challenges, verify};
+
+#[cfg(feature = "python")]
+mod python;

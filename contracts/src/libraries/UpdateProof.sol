@@ -119,7 +119,25 @@ library UpdateProof {
     }
 
     /// @notice Reverts with InvalidPoint unless all are finite, on the curve and canonically encoded.
+    /// @dev The precompiles would find out as well, but for infinity; and they keep all gas that they are given.
     function requirePoints(bytes32 field, Point[] calldata points) internal pure {
+        uint256 p = Bn254.BASE_FIELD;
+        bool valid = true;
+        // Safe: reads points that lie in calldata. The same as Bn254.isValid, which takes 34,000 gas more at
+        // N = 32. (0, 0), which stands for infinity, is on no curve with y^2 = x^3 + 3.
+        assembly ("memory-safe") {
+            let end := add(points.offset, shl(6, points.length))
+            for { let at := points.offset } lt(at, end) { at := add(at, 0x40) } {
+                let x := calldataload(at)
+                let y := calldataload(add(at, 0x20))
+                let onCurve := eq(mulmod(y, y, p), addmod(mulmod(x, mulmod(x, x, p), p), 3, p))
+                valid := and(valid, and(onCurve, and(lt(x, p), lt(y, p))))
+            }
+        }
+        if (!valid) _revertInvalid(field, points);
+    }
+
+    function _revertInvalid(bytes32 field, Point[] calldata points) private pure {
         for (uint256 i = 0; i < points.length; ++i) {
             (uint256 x, uint256 y) = (points[i].x, points[i].y);
             if (!Bn254.isValid(x, y)) revert IUpdateArgument.InvalidPoint(field, i, x, y);
