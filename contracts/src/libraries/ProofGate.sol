@@ -28,20 +28,10 @@ library ProofGate {
         uint256 activeBits,
         Settlement calldata settlement
     ) internal view {
-        ProofTerms calldata terms = settlement.terms;
-        bytes32 given = keccak256(abi.encode(terms));
-        if (given != pinned) revert IMarket.ProofTermsMismatch(pinned, given);
+        _requireTerms(pinned, settlement.terms);
         _requireShape(settlement, slots, activeBits);
-
-        bytes32 key = _argued(updateArgument, context, settlement);
-        if (key != terms.updateKey) revert IMarket.UpdateKeyMismatch(terms.updateKey, key);
-        _requireAccepted(
-            terms.verifier,
-            terms.ruleVka,
-            settlement.ruleProof,
-            ruleInstances(settlement, slots, activeBits),
-            settlement.ruleVka
-        );
+        _requireArgued(updateArgument, context, settlement);
+        _requireAccepted(settlement, ruleInstances(settlement, slots, activeBits));
     }
 
     /// @notice The word that pins a task's terms.
@@ -97,15 +87,21 @@ library ProofGate {
         if (wrong != slots) revert IMarket.ScoreWithoutAccept(wrong, scores[wrong]);
     }
 
-    /// @dev The digest of the key under which the update argument holds for these points and this Gram matrix.
-    function _argued(IUpdateArgument updateArgument, bytes32 context, Settlement calldata settlement)
+    function _requireTerms(bytes32 pinned, ProofTerms calldata terms) private pure {
+        bytes32 given = keccak256(abi.encode(terms));
+        if (given != pinned) revert IMarket.ProofTermsMismatch(pinned, given);
+    }
+
+    /// @dev The linear layer: under the pinned key, for these points and this Gram matrix.
+    function _requireArgued(IUpdateArgument updateArgument, bytes32 context, Settlement calldata settlement)
         private
         view
-        returns (bytes32)
     {
-        return updateArgument.verify(
+        bytes32 key = updateArgument.verify(
             settlement.updateKey, context, settlement.points, settlement.gram, settlement.updateProof
         );
+        bytes32 pinned = settlement.terms.updateKey;
+        if (key != pinned) revert IMarket.UpdateKeyMismatch(pinned, key);
     }
 
     function _requireShape(Settlement calldata settlement, uint256 slots, uint256 activeBits) private pure {
@@ -143,15 +139,11 @@ library ProofGate {
         }
     }
 
-    function _requireAccepted(
-        address verifier,
-        bytes32 pinned,
-        bytes calldata proof,
-        uint256[] memory instances,
-        bytes32[] calldata vka
-    ) private view {
+    /// @dev The rule layer.
+    function _requireAccepted(Settlement calldata settlement, uint256[] memory instances) private view {
+        bytes32 pinned = settlement.terms.ruleVka;
         (bytes32 given, bool ok, uint256 answerBytes, uint256 success, bytes32 digest) =
-            _ask(verifier, pinned, proof, instances, vka);
+            _ask(settlement.terms.verifier, pinned, settlement.ruleProof, instances, settlement.ruleVka);
         if (given != pinned) revert IMarket.VkaMismatch(pinned, given);
         if (!ok) revert IMarket.ProofRejected();
         // Also what an address without code leads to: it succeeds and answers nothing.
