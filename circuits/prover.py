@@ -23,7 +23,7 @@ from circuits import paths
 from circuits.circuit import Circuit
 from circuits.errors import FieldError, InvalidProof, ProverError, UnsoundCircuit
 from circuits.proof import Proof, from_field, to_field
-from circuits.srs import Srs, file_name
+from circuits.srs import Srs, file_name, generate
 from circuits.worker import Worker
 
 _DECOMPOSITION_BASE = 256
@@ -90,7 +90,7 @@ class Prover:
         path = self.srs_directory / file_name(k)
         with paths.exclusive(path):
             if not path.exists():
-                self._worker.call(_generate_srs, path, k)
+                generate(path, k)
         return self.srs(k)
 
     def keys(self, circuit: Circuit) -> CircuitKeys:
@@ -177,15 +177,6 @@ def _library() -> Any:
     import ezkl  # noqa: PLC0415  (the parent process must never load it)
 
     return ezkl
-
-
-def _generate_srs(path: Path, k: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        fresh = Path(scratch) / path.name
-        _library().gen_srs(str(fresh), k)
-        Srs(fresh)
-        fresh.replace(path)
 
 
 def _run_args(circuit: Circuit) -> Any:

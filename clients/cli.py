@@ -58,7 +58,7 @@ def verify(
     path: Annotated[Path, typer.Argument(help="What `merit demo`, or an owner, wrote.", exists=True, file_okay=False)],
     rpc: RpcOption = None,
     market: Annotated[str | None, typer.Option(help="Address of the market that you trust.")] = None,
-    max_logrows: Annotated[int, typer.Option(help="Refuse larger circuits, whose keys take hours.")] = 17,
+    max_logrows: Annotated[int, typer.Option(help="Refuse larger domains: 2^k rows take 128 bytes each.")] = 22,
     as_json: JsonOption = False,
 ) -> None:
     """Checks a finished task again: offline from its files alone, and against a chain if one is given."""

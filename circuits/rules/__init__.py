@@ -1,7 +1,7 @@
 """The rule layer: from the Gram matrix to who is accepted and what each contributed. One rule a file."""
 
 from circuits.errors import FieldError
-from circuits.rules.base import ContributionRule, OutlierRule, Rule, RuleCircuit
+from circuits.rules.base import Anchor, ContributionRule, OutlierRule, Rule, RuleCircuit
 from circuits.rules.multi_krum import MultiKrum
 from circuits.rules.projection import Projection
 
@@ -20,4 +20,4 @@ def load(outlier: str, contribution: str) -> Rule:
     return Rule(OUTLIER_RULES[outlier], CONTRIBUTION_RULES[contribution])
 
 
-__all__ = ["CONTRIBUTION_RULES", "OUTLIER_RULES", "Rule", "RuleCircuit", "load"]
+__all__ = ["CONTRIBUTION_RULES", "OUTLIER_RULES", "Anchor", "Rule", "RuleCircuit", "load"]

@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
@@ -21,14 +23,26 @@ SENTINEL = 1 << SENTINEL_BITS
 Gram = Sequence[Sequence[int]]
 
 
+class Anchor(Enum):
+    """What slot 0 of the Gram matrix holds, if not an update: active[0] is 0, so it is neither accepted nor paid."""
+
+    NONE = "none"
+    REFERENCE = "reference"
+    """The owner's committed reference update, with entries in the range of an update."""
+    PREVIOUS_SUM = "previous_sum"
+    """The accepted sum of the round before; the empty column where there is none, or where nobody was accepted."""
+
+
 class OutlierRule(ABC):
     """Which active slots are accepted.
 
     Attributes:
         name: as in the task's configuration.
+        anchor: what slot 0 must hold.
         parameters: names of the rule's public parameters, in the order of the circuit's input.
     """
 
+    anchor: ClassVar[Anchor] = Anchor.NONE
     name: str
     parameters: tuple[str, ...]
 
@@ -52,6 +66,7 @@ class OutlierRule(ABC):
 class ContributionRule(ABC):
     """What an accepted slot contributed."""
 
+    anchor: ClassVar[Anchor] = Anchor.NONE
     name: str
 
     @abstractmethod
@@ -77,6 +92,11 @@ class Rule:
     @property
     def name(self) -> str:
         return f"{self.outlier.name}+{self.contribution.name}"
+
+    @property
+    def anchor(self) -> Anchor:
+        """What slot 0 must hold for both parts."""
+        return self.outlier.anchor if self.outlier.anchor is not Anchor.NONE else self.contribution.anchor
 
     def __repr__(self) -> str:
         return f"Rule({self.name})"
