@@ -1,4 +1,4 @@
-"""Set-up of what proofs need: `python -m circuits --verifier PATH` makes test strings and the rule verifier's source."""
+"""Set-up of what proofs need: test strings, the demo rule's keys, and the source of the rules' verifier."""
 
 import argparse
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 Format (halo2's): 4-byte little-endian k; 2^k powers in G1; 2^k Lagrange points in G1; G2; tau G2.
 A coordinate is 32 bytes of little-endian Montgomery limbs, so a file has 128 * 2^k + 260 bytes. Beside it, proofs of
-the update argument need the next three powers, in `kzg{k}.srs.next`.
+the update argument need the next three powers, in `kzg{k}.next`.
 """
 
 from functools import cached_property
@@ -95,7 +95,7 @@ class Srs:
     @property
     def is_provable(self) -> bool:
         """Whether the side file is there, without which updates can be committed and verified, but not proven."""
-        return self.path.with_name(self.path.name + ".next").is_file()
+        return self.path.with_suffix(".next").is_file()
 
     def check(self, progress: Progress | None = None) -> None:
         """Checks every point, and that all are powers, and Lagrange points, of one tau (SrsError otherwise)."""

@@ -7,7 +7,7 @@ import pytest
 from circuits.bn254 import GENERATOR, G1Point
 from circuits.commitment import commit, empty_column
 from circuits.errors import SrsError
-from contracts.bindings import ValueOutOfRange, artifacts
+from contracts.bindings import Anchor, ValueOutOfRange, artifacts
 from contracts.bindings.allowlist import proof_of, root_of
 from contracts.bindings.deploy import create
 from protocol.terms import UnacceptableTerms, check_genesis, check_membership, check_terms, open_model, statement_of
@@ -19,15 +19,16 @@ from tests.stage import STATEMENT, Stage
 def test_honest_terms_are_accepted(stage: Stage) -> None:
     derived = check_terms(stage.task_config(), stage.chain, stage.prover)
     assert derived.statement == STATEMENT
-    assert derived.empty_slot == commit(empty_column(STATEMENT.dim), stage.srs)
+    assert derived.empty_column == commit(empty_column(STATEMENT.dim, STATEMENT.fmt), stage.srs)
 
 
 @pytest.mark.parametrize(
     ("field", "value", "named"),
     [
-        ("linear_vka", b"\1" * 32, "linear_vka"),
+        ("update_key", b"\1" * 32, "update_key"),
+        ("anchor", Anchor.REFERENCE, "anchor"),
         ("rule_vka", b"\1" * 32, "rule_vka"),
-        ("empty_slot", tuple(GENERATOR), "empty_slot"),
+        ("empty_column", tuple(GENERATOR), "empty_column"),
         ("quorum", 4, "quorum"),
         ("rule_name", "mean+projection", "rule_name"),
         ("rule_name", "multi_krum", "rule_name"),
@@ -82,16 +83,19 @@ def test_rounds_must_fit_the_models_integers(stage: Stage, monkeypatch: pytest.M
     assert caught.value.field == "rounds"
 
 
-@pytest.mark.parametrize("change", [{"slots": 5, "quorum": 5}, {"dim": 21}, {"bits": 8}])
-def test_keys_of_another_statement_do_not_fit(change: dict[str, int], stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"slots": 5, "quorum": 5}, "rule_vka"), ({"dim": 21}, "update_key"), ({"bits": 8}, "update_key")],
+)
+def test_keys_of_another_statement_do_not_fit(change: dict[str, int], field: str, stage: Stage) -> None:
     with pytest.raises(UnacceptableTerms) as caught:
         check_terms(replace(stage.task_config(), **change), stage.chain, stage.prover)  # type: ignore[arg-type]
-    assert caught.value.field == "linear_vka"
+    assert caught.value.field == field
 
 
 def test_size_limit_comes_before_any_work(stage: Stage) -> None:
     with pytest.raises(UnacceptableTerms) as caught:
-        check_terms(stage.task_config(), stage.chain, prover=None, max_logrows=12)  # type: ignore[arg-type]
+        check_terms(stage.task_config(), stage.chain, prover=None, max_logrows=9)  # type: ignore[arg-type]
     assert caught.value.field == "k"
 
 
