@@ -1,1 +1,1 @@
-"""Programs that measure: they print tables and write JSON."""
+"""Programs that print tables and draw plots."""

@@ -20,6 +20,11 @@ _MIN_LOGROWS = 10
 _SPARE_ROWS = 200
 
 
+def rows_needed(*, slots: int, dim: int) -> int:
+    """About how many rows the circuit takes: products, and five for the range of each entry."""
+    return dim * (slots * (slots + 1) // 2 + 5 * slots) + _SPARE_ROWS
+
+
 def rows_of(column: Column) -> list[int]:
     """The dim + 512 rows in front of the zeros: the circuit's input for a slot."""
     return [int(x) for x in column.values] + [int(x) for x in column.salts]

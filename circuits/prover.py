@@ -85,10 +85,16 @@ class Prover:
         """The string for 2^k rows."""
         return Srs.find(self.srs_directory, k)
 
-    def ensure_test_srs(self, k: int) -> Srs:
-        """The string for 2^k rows; where there is none, a new one for tests only (whoever runs this could know tau)."""
+    def ensure_test_srs(self, k: int, *, provable: bool = False) -> Srs:
+        """The string for 2^k rows; where there is none, a new one for tests only (whoever runs this could know tau).
+
+        Args:
+            provable: with its side file; a test string without one is replaced.
+        """
         path = self.srs_directory / file_name(k)
         with paths.exclusive(path):
+            if provable and path.exists() and not self.srs(k).is_provable and self.srs(k).is_test_only:
+                path.unlink()
             if not path.exists():
                 generate(path, k)
         return self.srs(k)

@@ -292,7 +292,7 @@ def _settlement_tuple(settlement: Settlement) -> tuple[Any, ...]:
         "acceptBits": settlement.accept_bits,
         "scores": list(settlement.scores),
         "updateProof": settlement.update_proof,
-        "updateKey": _key_struct(settlement.update_key),
+        "updateKey": key_struct(settlement.update_key),
         "ruleProof": settlement.rule_proof,
         "ruleVka": list(settlement.rule_vka),
         "terms": {
@@ -305,8 +305,8 @@ def _settlement_tuple(settlement: Settlement) -> tuple[Any, ...]:
     return _in_order("settleRound", "settlement", values)
 
 
-def _key_struct(words: Sequence[int]) -> dict[str, Any]:
-    """The Solidity struct of a verifying key's 13 words."""
+def key_struct(words: Sequence[int]) -> dict[str, Any]:
+    """The Solidity struct of a verifying key's 13 words, its fields in order."""
     *sizes, srs_digest, selector_x, selector_y = words[:9]
     names = ("n", "omega", "nInverse", "dim", "bits", "bits0")
     return {

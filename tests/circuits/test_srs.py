@@ -25,6 +25,17 @@ def test_a_string_is_generated_once_and_is_random(tiny: Srs, tmp_path: Path) -> 
     assert first != tiny.digest == hashlib.sha256(tiny.path.read_bytes()).hexdigest()
 
 
+def test_a_test_string_without_its_side_file_is_replaced_where_proofs_need_it(tmp_path: Path) -> None:
+    with Prover(srs_directory=tmp_path) as prover:
+        first = prover.ensure_test_srs(4, provable=True).digest
+        assert prover.ensure_test_srs(4, provable=True).digest == first
+        (tmp_path / "kzg4.next").unlink()
+        assert prover.ensure_test_srs(4).digest == first
+        replaced = prover.ensure_test_srs(4, provable=True)
+    assert replaced.digest != first
+    assert replaced.is_provable
+
+
 def test_a_generated_string_is_refused_off_local_chains(tiny: Srs) -> None:
     assert tiny.is_test_only
     tiny.require_allowed(chain_is_local=True)
