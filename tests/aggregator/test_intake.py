@@ -297,13 +297,12 @@ async def test_own_commitment_of_an_earlier_round_is_refused(stage: Stage, clien
 async def test_entries_out_of_range_are_refused(stage: Stage, client: AggregatorClient, update: Update) -> None:
     """4-bit entries travel as bytes, so a byte of 8 is well-formed and still no entry."""
     for index in (0, STATEMENT.dim - 1):
-        values = update.column.values.copy()
-        values[index] = STATEMENT.fmt.highest + 1
-        wide = Column(values=values, salts=update.column.salts)
         data = bytearray(update.data)
         data[len(data) - STATEMENT.dim + index] = STATEMENT.fmt.highest + 1
         with pytest.raises(refusals.OutOfRange) as caught:
-            await send(client, stage.update(update.header.task_id, 0, stage.trainers[0], wide, data=bytes(data)))
+            await send(
+                client, stage.update(update.header.task_id, 0, stage.trainers[0], update.column, data=bytes(data))
+            )
         assert caught.value.field == f"values[{index}]"
     await taken(client, update)
 
