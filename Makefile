@@ -1,4 +1,4 @@
-# Targets: setup demo check test contracts-test fuzz lock. Every one does the set-up that it needs.
+# Targets: setup demo check test contracts-test native-test fuzz lock. Every one does the set-up that it needs.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -8,11 +8,12 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_LINK_MODE ?= hardlink
 VERIFIER := contracts/build/Halo2VerifierReusable.sol
 SOLIDITY := $(shell find contracts/src -name '*.sol')
+NATIVE := $(shell find native/src native/python -type f -not -path '*/__pycache__/*') $(wildcard native/*.toml) native/Cargo.lock
 
-.PHONY: setup demo check test contracts-test contracts-gas contracts-gas-update contracts-coverage contracts-slither \
+.PHONY: setup demo check test contracts-test native-test contracts-gas contracts-gas-update contracts-coverage contracts-slither \
 	fuzz lock clean
 
-setup: .venv/.installed proto/gen/.generated contracts/out/.built
+setup: .venv/.installed .venv/.native proto/gen/.generated contracts/out/.built
 
 .venv/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
@@ -20,6 +21,14 @@ setup: .venv/.installed proto/gen/.generated contracts/out/.built
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+# The Rust crate, as a wheel.
+.venv/.native: .venv/.installed $(NATIVE)
+	@command -v cargo >/dev/null || { echo "Rust (cargo) is needed"; exit 1; }
+	rm -f native/target/wheels/*
+	cd native && ../$(BIN)/maturin build --quiet --release --locked --out target/wheels --interpreter ../$(BIN)/python
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --reinstall native/target/wheels/*.whl
 	touch $@
 
 proto/gen/.generated: .venv/.installed $(wildcard proto/merit/v1/*.proto) proto/generate.py
@@ -52,6 +61,13 @@ check: setup
 	cd proto && ../$(BIN)/buf lint
 	$(BIN)/pytest -m "not slow" -n 2
 
+# The Rust crate's own tests; debug assertions are on.
+native-test: setup
+	cd native && cargo fmt --check
+	cd native && cargo clippy --quiet --locked --all-targets --features malicious,python -- -D warnings
+	cd native && cargo test --quiet --locked --features malicious
+	$(BIN)/mypy --strict native/python
+
 contracts-test: setup contracts-gas
 	cd contracts && tools/forge test --no-match-contract GasTest
 
@@ -76,7 +92,7 @@ contracts-slither: setup
 fuzz: setup
 	cd contracts && FOUNDRY_PROFILE=fuzz tools/forge test --fuzz-seed $$(od -An -N8 -tx8 /dev/urandom | sed 's/ */0x/')
 
-test: check contracts-test
+test: check contracts-test native-test
 	$(BIN)/pytest -m slow
 
 # Pins every package of pyproject.toml and what they need.
@@ -84,4 +100,4 @@ lock: .venv/.installed
 	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --extra bench --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv proto/gen contracts/out contracts/cache contracts/build contracts/node_modules out
+	rm -rf .venv proto/gen contracts/out contracts/cache contracts/build contracts/node_modules native/target out

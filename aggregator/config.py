@@ -32,8 +32,8 @@ class AggregatorConfig(Configuration):
     """Stop collecting so long before the commit window closes, if the quorum is there; at most half the window."""
     poll_seconds: float = Field(default=0.5, gt=0, le=60)
     """How often the chain is looked at."""
-    max_logrows: int = Field(default=17, ge=10, le=20)
-    """Refuse tasks with larger circuits: keys and proofs take memory and time with 2^logrows, and anyone can ask."""
+    max_logrows: int = Field(default=21, ge=10, le=26)
+    """Refuse tasks with a larger domain: proofs take memory (512 bytes a row) and time with 2^logrows."""
     min_commit_window_seconds: int = Field(default=60, ge=1)
     min_settle_window_seconds: int = Field(default=600, ge=1)
     """Refuse tasks with shorter windows: a round that is not settled in time costs the bond."""

@@ -21,5 +21,18 @@ class StateLost(AggregatorError):
     """The chain is ahead of the local state, so that a round's updates or a model are missing here."""
 
 
+class TooManyProofs(AggregatorError):
+    """A commitment has had all the update arguments that it may have: another could show what it hides.
+
+    Attributes:
+        point_x: x of the commitment. count: how many there were.
+    """
+
+    def __init__(self, point: tuple[int, int], count: int) -> None:
+        super().__init__(f"commitment with x {point[0]:#x}: {count} proofs are about it, and no more are made")
+        self.point_x = point[0]
+        self.count = count
+
+
 class Stopping(AggregatorError):
     """The process has been asked to stop; the task goes on where it is when the process is back."""

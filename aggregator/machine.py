@@ -97,12 +97,11 @@ class Machine:
             if genesis is not None and len(self._task.joined) >= wanted:
                 break
             await self._pause(seen)
-        for keys in (self._terms.linear_keys, self._terms.rule_keys):
-            registered = await off_loop(
-                vkas.ensure_registered, self._tools.chain, self._tools.account, view.config.verifier, keys.vka_words
-            )
-            if registered:
-                self._log.info("vka.registered", digest=keys.vka_digest.hex())
+        keys = self._terms.rule_keys
+        if await off_loop(
+            vkas.ensure_registered, self._tools.chain, self._tools.account, view.config.verifier, keys.vka_words
+        ):
+            self._log.info("vka.registered", digest=keys.vka_digest.hex())
         receipt = await off_loop(self._tools.market.post_bond, self._tools.account, self._task.task_id)
         self._log.info("task.opened", bond_wei=str(view.config.bond_wei), gas=receipt["gasUsed"])
         await self._task.refresh(self._tools)
@@ -233,11 +232,11 @@ class Machine:
         return Settlement(
             trainers=tuple(update.trainer for update in updates),
             points=tuple(update.point for update in updates),
-            gram=linear.instances[: slots * (slots + 1) // 2],
+            gram=linear.instances,
             accept=tuple(bool(update.accepted) for update in updates) + (False,) * empty,
             scores=tuple(update.score or 0 for update in updates) + (0,) * empty,
-            linear_proof=linear.data,
-            linear_vka=self._terms.linear_keys.vka_words,
+            update_proof=linear.data,
+            update_key=self._terms.update_key.words,
             rule_proof=rule.data,
             rule_vka=self._terms.rule_keys.vka_words,
             terms=ProofTerms.of(self._task.config),

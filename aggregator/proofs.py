@@ -1,15 +1,21 @@
 """A round's two proofs: made once, compared with the integer reference, kept in the content store."""
 
+import threading
+import time
 from dataclasses import dataclass
 
 from aggregator.errors import Disagreement, StateLost
 from aggregator.records import Layer, Update
 from aggregator.tools import Tools, off_loop
-from circuits.commitment import Column, empty_column
-from circuits.linear.gram import gram, upper_triangle
+from circuits.commitment import Column
+from circuits.linear import update_argument
+from circuits.linear.gram import gram, padded, upper_triangle
 from circuits.proof import Proof
+from contracts.bindings import proof_context
 from protocol.terms import Derived
 from store.objects import decode_update
+
+_TELL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,23 +38,38 @@ class Proofs:
         self._tools = tools
 
     async def linear(self, round: int, updates: list[Update]) -> Proof:
-        """The linear layer: from the updates' commitments to their Gram matrix.
+        """The update argument: from the updates' commitments to their Gram matrix.
 
         Raises:
-            Disagreement: the proof is about other commitments, or another matrix, than the reference.
+            Disagreement: the proof gives another matrix than the reference.
+            TooManyProofs: a commitment has had all the proofs that it may have.
         """
-        statement = self._terms.statement
         columns = await off_loop(self._columns, updates)
         triangle = upper_triangle(await off_loop(gram, columns))
         proof = await off_loop(self._stored, round, Layer.LINEAR)
         if proof is None:
-            rows = [column.rows for column in columns]
-            proof = await self._tools.with_prover(self._tools.prover.prove, statement.linear_circuit, rows)
-        points = [update.point for update in updates]
-        points += [self._terms.empty_slot] * (statement.slots - len(updates))
-        _require_equal("points of the linear proof", points, proof.committed_points(statement.slots))
-        _require_equal("instances of the linear proof", (*triangle, statement.linear_circuit.tally), proof.instances)
+            proof = await self._argue(round, updates, columns)
+        _require_equal("Gram matrix of the update argument", tuple(triangle), proof.instances)
         await off_loop(self._keep, round, Layer.LINEAR, proof)
+        return proof
+
+    async def _argue(self, round: int, updates: list[Update], columns: list[Column]) -> Proof:
+        """Makes an update argument; one that nobody waits for any more ends at its next step."""
+        points, watch = [update.point for update in updates], _Watch(self._tools, self._task_id, round)
+        await off_loop(self._tools.state.require_provable, points)
+        try:
+            proof = await self._tools.with_prover(
+                update_argument.prove,
+                self._terms.srs,
+                self._terms.update_key,
+                context=proof_context(self._tools.market.domain, self._task_id, round),
+                columns=columns,
+                points=points,
+                progress=watch,
+            )
+        finally:
+            watch.unwanted.set()
+        await off_loop(self._tools.state.count_argument, points)
         return proof
 
     async def rule(self, round: int, updates: list[Update]) -> Judged:
@@ -58,7 +79,7 @@ class Proofs:
             Disagreement: the proof says something else than the reference.
         """
         statement = self._terms.statement
-        matrix = await off_loop(lambda: gram(self._columns(updates)))
+        matrix = padded(await off_loop(lambda: gram(self._columns(updates))), statement.slots)
         active = statement.active_bits(len(updates))
         accept, score = statement.rule.reference(matrix, active, **statement.rule_params)
         inputs = statement.rule_circuit.inputs(upper_triangle(matrix), active, statement.rule_param_list)
@@ -80,8 +101,7 @@ class Proofs:
 
     def _columns(self, updates: list[Update]) -> list[Column]:
         statement, store = self._terms.statement, self._tools.store
-        columns = [decode_update(store.get(update.cid), statement.dim, statement.fmt) for update in updates]
-        return columns + [empty_column(statement.dim)] * (statement.slots - len(updates))
+        return [decode_update(store.get(update.cid), statement.dim, statement.fmt) for update in updates]
 
     def _stored(self, round: int, layer: Layer) -> Proof | None:
         cid = self._tools.state.proof(self._task_id, round, layer)
@@ -90,6 +110,22 @@ class Proofs:
     def _keep(self, round: int, layer: Layer, proof: Proof) -> None:
         cid = self._tools.store.put(proof.to_json().encode())
         self._tools.state.put_proof(self._task_id, round, layer, cid)
+
+
+class _Watch:
+    """Follows a proof from its thread: says now and then how far it is, and ends it once it is unwanted."""
+
+    def __init__(self, tools: Tools, task_id: int, round: int) -> None:
+        self.unwanted = threading.Event()
+        self._log = tools.log.bind(task=task_id, round=round)
+        self._told_at = time.monotonic()
+
+    def __call__(self, stage: str, done: int, total: int) -> bool:
+        now = time.monotonic()
+        if now - self._told_at >= _TELL_SECONDS:
+            self._told_at = now
+            self._log.info("proof.progress", stage=stage, done=done, total=total)
+        return not self.unwanted.is_set()
 
 
 def _require_equal(what: str, expected: object, found: object) -> None:

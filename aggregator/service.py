@@ -13,7 +13,7 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from merit.v1 import models_pb2_grpc, proofs_pb2_grpc, rounds_pb2_grpc, tasks_pb2_grpc, updates_pb2_grpc
 
 from aggregator.config import AggregatorConfig
-from aggregator.errors import Disagreement, StateLost, Stopping
+from aggregator.errors import Disagreement, StateLost, Stopping, TooManyProofs
 from aggregator.intake import Intake
 from aggregator.interceptor import Refusals
 from aggregator.machine import Machine
@@ -46,7 +46,7 @@ SERVICES = (
 _MOST_PAUSE_SECONDS = 30.0
 _THREADS = 32
 # Fatal for a task: another attempt would give the same answer.
-_FINAL = (Disagreement, StateLost)
+_FINAL = (Disagreement, StateLost, TooManyProofs)
 
 
 async def serve(config: AggregatorConfig) -> None:

@@ -12,9 +12,21 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from aggregator.errors import TooManyProofs
 from aggregator.records import FINAL_STEPS, Layer, Model, Report, Round, Step, Update
-from aggregator.tables import Base, IdentityRow, JournalRow, ModelRow, ProofRow, RoundRow, TaskRow, UpdateRow
+from aggregator.tables import (
+    ArgumentRow,
+    Base,
+    IdentityRow,
+    JournalRow,
+    ModelRow,
+    ProofRow,
+    RoundRow,
+    TaskRow,
+    UpdateRow,
+)
 from circuits.bn254 import G1Point
+from circuits.linear.update_argument import MAX_PROOFS_OF_A_COMMITMENT
 from process.errors import ConfigurationError
 from protocol.refusals import DiskFull, LateUpdate, PointAlreadyUsed, RoundFull, RoundNotCollecting, SecondUpdate
 
@@ -121,7 +133,7 @@ class State:
             if round_row.step != Step.COLLECTING:
                 raise LateUpdate(f"round: {update.round} of task {update.task_id} takes no more updates", field="round")
             x = update.point.x.to_bytes(32, "big")
-            if session.scalar(select(UpdateRow).where(UpdateRow.task_id == update.task_id, UpdateRow.point_x == x)):
+            if session.scalar(select(UpdateRow).where(UpdateRow.point_x == x)):
                 raise point_already_used(update.point)
             if len(_update_rows(session, update.task_id, update.round)) >= slots:
                 raise RoundFull(f"round: all {slots} slots are taken", field="round", limit=f"{slots} updates")
@@ -170,6 +182,24 @@ class State:
         with self._transaction() as session:
             row = session.get(ProofRow, (task_id, round, layer))
             return None if row is None else row.cid
+
+    def require_provable(self, points: Sequence[G1Point]) -> None:
+        """TooManyProofs if a commitment has had as many update arguments as hide what it commits to."""
+        with self._transaction() as session:
+            for point in points:
+                _require_provable(session, point)
+
+    def count_argument(self, points: Sequence[G1Point]) -> None:
+        """One more update argument is about these commitments: it must not leave the process before this returns.
+
+        Raises:
+            TooManyProofs: one has had all that it may have; nothing is counted then.
+        """
+        with self._transaction() as session:
+            for point in points:
+                row = _require_provable(session, point)
+                row.count += 1
+                session.add(row)
 
     # ---------------------------------------------------------------- journal
 
@@ -225,9 +255,9 @@ def require_same(known: Update, given: Update) -> Update:
 
 def point_already_used(point: G1Point) -> PointAlreadyUsed:
     return PointAlreadyUsed(
-        f"point: the task has seen a commitment with x {point.x:#x} before",
+        f"point: a commitment with x {point.x:#x} was here before",
         field="point",
-        limit="a commitment that is new to the task",
+        limit="a commitment of its own for each update of each task",
     )
 
 
@@ -268,6 +298,14 @@ def _find_update(session: Session, task_id: int, round: int, trainer: str) -> Up
     )
     row = session.scalar(query)
     return None if row is None else _update(row)
+
+
+def _require_provable(session: Session, point: G1Point) -> ArgumentRow:
+    x, y = (c.to_bytes(32, "big") for c in point)
+    row = session.get(ArgumentRow, (x, y)) or ArgumentRow(point_x=x, point_y=y, count=0)
+    if row.count >= MAX_PROOFS_OF_A_COMMITMENT:
+        raise TooManyProofs(point, row.count)
+    return row
 
 
 def _round(row: RoundRow) -> Round:

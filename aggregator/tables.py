@@ -48,7 +48,8 @@ class UpdateRow(Base):
     __table_args__ = (
         ForeignKeyConstraint(["task_id", "round"], ["rounds.task_id", "rounds.round"]),
         UniqueConstraint("task_id", "round", "trainer"),
-        UniqueConstraint("task_id", "point_x"),
+        # Over all tasks: proofs in several would each open a little more of the same column.
+        UniqueConstraint("point_x"),
     )
 
     update_id: Mapped[int] = mapped_column(primary_key=True)
@@ -89,6 +90,16 @@ class ProofRow(Base):
     round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     layer: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     cid: Mapped[bytes]
+
+
+class ArgumentRow(Base):
+    """How many update arguments about a commitment have been made here, whatever the task."""
+
+    __tablename__ = "arguments"
+
+    point_x: Mapped[bytes] = mapped_column(primary_key=True)
+    point_y: Mapped[bytes] = mapped_column(primary_key=True)
+    count: Mapped[int]
 
 
 class JournalRow(Base):

@@ -1,4 +1,4 @@
-"""Set-up of what proofs need: `python -m circuits setup` makes the test-only strings and the verifier's source."""
+"""Set-up of what proofs need: test strings, the demo rule's keys, and the source of the rules' verifier."""
 
 import argparse
 from pathlib import Path
@@ -12,11 +12,12 @@ def main() -> None:
     parser.add_argument("--verifier", type=Path, required=True, help="where to write the verifier contract's source")
     args = parser.parse_args()
     with Prover() as prover:
-        for circuit in (DEMO_STATEMENT.rule_circuit, DEMO_STATEMENT.linear_circuit):
-            prover.ensure_test_srs(circuit.settings.logrows)
-            print(f"{circuit.name}: keys {prover.keys(circuit).digest[:16]}", flush=True)
+        rule = DEMO_STATEMENT.rule_circuit
+        prover.ensure_test_srs(DEMO_STATEMENT.logrows, provable=True)
+        prover.ensure_test_srs(rule.settings.logrows)
+        print(f"{rule.name}: keys {prover.keys(rule).digest[:16]}", flush=True)
         args.verifier.parent.mkdir(parents=True, exist_ok=True)
-        args.verifier.write_text(prover.reusable_verifier(DEMO_STATEMENT.rule_circuit))
+        args.verifier.write_text(prover.reusable_verifier(rule))
 
 
 if __name__ == "__main__":

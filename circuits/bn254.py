@@ -1,16 +1,15 @@
-"""Points of BN254's first group, and the few operations on them that commitments need."""
+"""Points of BN254's first group, and what a contract does with them: sums and multiples."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from py_ecc.optimized_bn128 import FQ, add, b, curve_order, field_modulus, is_on_curve, multiply, neg, normalize
+from py_ecc.optimized_bn128 import FQ, add, b, curve_order, field_modulus, is_on_curve, multiply, normalize
 
 from circuits.errors import FieldError
 
 FIELD_MODULUS: int = field_modulus
 SCALAR_MODULUS: int = curve_order
 
-_WINDOW_BITS = 8
 _Projective = tuple[FQ, FQ, FQ]
 _ZERO: _Projective = (FQ(1), FQ(1), FQ(0))
 
@@ -71,30 +70,3 @@ def sum_points(points: Iterable[G1Point]) -> G1Point:
 def scale(point: G1Point, factor: int) -> G1Point:
     """factor * point, for any integer factor."""
     return _lower(multiply(_lift(point), factor % SCALAR_MODULUS))
-
-
-def small_msm(points: Iterable[G1Point], scalars: Iterable[int]) -> G1Point:
-    """sum(scalar * point) for signed integers that are small beside the group order (Pippenger's buckets)."""
-    pairs = [(_lift(p), int(s)) for p, s in zip(points, scalars, strict=True) if int(s) != 0]
-    pairs = [(p, s) if s > 0 else (neg(p), -s) for p, s in pairs]
-    top = max((s.bit_length() for _, s in pairs), default=0)
-    total = _ZERO
-    for shift in range((top - 1) // _WINDOW_BITS * _WINDOW_BITS if top else 0, -1, -_WINDOW_BITS):
-        for _ in range(_WINDOW_BITS):
-            total = add(total, total)
-        total = add(total, _window_sum(pairs, shift))
-    return _lower(total)
-
-
-def _window_sum(pairs: list[tuple[_Projective, int]], shift: int) -> _Projective:
-    buckets: dict[int, _Projective] = {}
-    for point, scalar in pairs:
-        digit = (scalar >> shift) & ((1 << _WINDOW_BITS) - 1)
-        if digit:
-            buckets[digit] = add(buckets[digit], point) if digit in buckets else point
-    running, total = _ZERO, _ZERO
-    for digit in range((1 << _WINDOW_BITS) - 1, 0, -1):
-        if digit in buckets:
-            running = add(running, buckets[digit])
-        total = add(total, running)
-    return total

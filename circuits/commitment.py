@@ -1,22 +1,25 @@
 """Columns, salts and their KZG commitments (protocol.md section 3).
 
-A column of n = 2^k rows holds dim data rows, 512 salt rows, zeros, and 6 last rows of 1: the layout of ezkl's
-committed inputs, so one commitment serves every proof about the update. It commits as sum(row_l * [L_l(tau)]_1).
+A column of n = 2^k rows holds dim data rows, 512 salt rows, zeros, and 6 last rows of 1. It commits as
+sum(row_l * [L_l(tau)]_1), one point, whose multi-scalar multiplication is the Rust crate's.
 """
 
 import secrets
 from dataclasses import dataclass
 
+import merit_native
 import numpy as np
 from numpy.typing import NDArray
 
-from circuits.bn254 import G1Point, small_msm, sum_points
-from circuits.errors import CommitmentMismatch, FieldError
+from circuits.bn254 import G1Point
+from circuits.errors import DegenerateColumn, FieldError
 from circuits.fixedpoint import FixedPoint
+from circuits.native import translated
 from circuits.srs import Srs
 
-SALT_ROWS = 512
-TAIL_ROWS = 6
+SALT_ROWS: int = merit_native.SALT_ROWS
+TAIL_ROWS: int = merit_native.TAIL_ROWS
+MIN_LOGROWS = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,11 +49,6 @@ class Column:
     def dim(self) -> int:
         return int(self.values.size)
 
-    @property
-    def rows(self) -> list[int]:
-        """The dim + 512 rows in front of the zeros, as Python integers."""
-        return [int(x) for x in self.values] + [int(x) for x in self.salts]
-
     def check_range(self, fmt: FixedPoint) -> None:
         """FieldError, with the index, at the first row outside the format's range."""
         for field, vector in (("values", self.values), ("salts", self.salts)):
@@ -61,6 +59,23 @@ class Column:
                     f"{field}[{index}]", int(vector[index]), f"it must lie in [{fmt.lowest}, {fmt.highest}]"
                 )
 
+    def check_digits(self, fmt: FixedPoint) -> None:
+        """DegenerateColumn if a base-4 digit of row + 2^(b-1) is 0 on every row: such a column cannot be proven.
+
+        One trainer could otherwise send it and stop a round. `check_range` has passed.
+        """
+        half = -fmt.lowest
+        seen = (self.tail + half) | int(np.bitwise_or.reduce(self.values + half))
+        seen |= int(np.bitwise_or.reduce(self.salts + half))
+        for digit in range(fmt.bits // 2):
+            if not seen >> 2 * digit & 3:
+                raise DegenerateColumn(0, digit)
+
+
+def smallest_logrows(dim: int) -> int:
+    """log2 of the smallest domain, of 2^10 rows at least, that holds a column of this dim."""
+    return max(MIN_LOGROWS, (dim + SALT_ROWS + TAIL_ROWS - 1).bit_length())
+
 
 def draw_salts(fmt: FixedPoint) -> NDArray[np.int64]:
     """512 rows, uniform over the b-bit range, from the system's cryptographic generator."""
@@ -68,9 +83,13 @@ def draw_salts(fmt: FixedPoint) -> NDArray[np.int64]:
     return (raw >> (16 - fmt.bits)) + fmt.lowest
 
 
-def empty_column(dim: int) -> Column:
-    """The fixed public column of a slot that nobody filled: zeros, and salts that are all 1."""
-    return Column(values=np.zeros(dim, dtype=np.int64), salts=np.ones(SALT_ROWS, dtype=np.int64))
+def empty_column(dim: int, fmt: FixedPoint) -> Column:
+    """The fixed public column without data: zeros, and salts (129 i mod 2^b) - 2^(b-1) in salt row i.
+
+    They go through the whole range, so that no base-4 digit is 0 on every row, and there is something to commit to.
+    """
+    salts = (129 * np.arange(SALT_ROWS, dtype=np.int64)) % (1 << fmt.bits) + fmt.lowest
+    return Column(values=np.zeros(dim, dtype=np.int64), salts=salts)
 
 
 def commit(column: Column, srs: Srs) -> G1Point:
@@ -79,12 +98,10 @@ def commit(column: Column, srs: Srs) -> G1Point:
     Raises:
         FieldError: the column does not fit the domain.
     """
-    n = 1 << srs.k
-    rows = column.rows
-    if len(rows) + TAIL_ROWS > n:
-        raise FieldError("dim", column.dim, f"a domain of 2^{srs.k} rows holds at most {n - SALT_ROWS - TAIL_ROWS}")
-    points = srs.lagrange([*range(len(rows)), *range(n - TAIL_ROWS, n)])
-    return small_msm(points, rows + [column.tail] * TAIL_ROWS)
+    with translated():
+        return G1Point.from_bytes(
+            merit_native.commit(srs.native, column.values.data, column.salts.data, tail=column.tail)
+        )
 
 
 def draw_for_round(
@@ -93,7 +110,7 @@ def draw_for_round(
     """A freshly salted column of these values, and its commitment, which fits `round` of a task of `rounds` rounds.
 
     A point belongs to the round that its x leaves modulo the number of rounds, so that none can come twice in a task.
-    One salt, drawn at random, is drawn again until the point fits: `rounds` tries on average, an addition each.
+    One salt, drawn at random, is drawn again until the point fits: `rounds` tries on average, a multiplication each.
 
     Raises:
         FieldError: the column does not fit the domain, or there is no such round.
@@ -106,7 +123,9 @@ def draw_for_round(
         row = secrets.randbelow(SALT_ROWS)
         change = secrets.randbelow(1 << fmt.bits) + fmt.lowest - int(salts[row])
         salts[row] += change
-        point = sum_points([point, small_msm(srs.lagrange([len(values) + row]), [change])])
+        with translated():
+            moved = merit_native.commit_delta(srs.native, point.to_bytes(), row=len(values) + row, change=change)
+        point = G1Point.from_bytes(moved)
     return Column(values=values, salts=salts), point
 
 
@@ -117,6 +136,7 @@ def fits_round(point: G1Point, *, round: int, rounds: int) -> bool:
 
 def check_opening(column: Column, point: G1Point, srs: Srs) -> None:
     """CommitmentMismatch unless `point` commits to exactly this column."""
-    found = commit(column, srs)
-    if found != point:
-        raise CommitmentMismatch(f"the column commits to {found.to_bytes().hex()}, not {point.to_bytes().hex()}")
+    with translated():
+        merit_native.check_opening(
+            srs.native, point.to_bytes(), column.values.data, column.salts.data, tail=column.tail
+        )

@@ -35,8 +35,8 @@ def from_field(scalar: int) -> int:
 @dataclass(frozen=True, kw_only=True)
 class Proof:
     """Attributes:
-    data: the proof; with committed inputs it starts with one 64-byte point an input.
-    instances: public inputs, then outputs, as signed integers.
+    data: the proof; an ezkl proof over committed inputs starts with one 64-byte point an input.
+    instances: an ezkl circuit's public inputs, then its outputs; the update argument's Gram triangle.
     """
 
     data: bytes

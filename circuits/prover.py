@@ -23,7 +23,7 @@ from circuits import paths
 from circuits.circuit import Circuit
 from circuits.errors import FieldError, InvalidProof, ProverError, UnsoundCircuit
 from circuits.proof import Proof, from_field, to_field
-from circuits.srs import Srs, file_name
+from circuits.srs import Srs, file_name, generate
 from circuits.worker import Worker
 
 _MAX_VKA_WORDS = 1 << 12
@@ -88,12 +88,18 @@ class Prover:
         """The string for 2^k rows."""
         return Srs.find(self.srs_directory, k)
 
-    def ensure_test_srs(self, k: int) -> Srs:
-        """The string for 2^k rows; where there is none, a new one for tests only (whoever runs this could know tau)."""
+    def ensure_test_srs(self, k: int, *, provable: bool = False) -> Srs:
+        """The string for 2^k rows; where there is none, a new one for tests only (whoever runs this could know tau).
+
+        Args:
+            provable: with its side file; a test string without one is replaced.
+        """
         path = self.srs_directory / file_name(k)
         with paths.exclusive(path):
+            if provable and path.exists() and not self.srs(k).is_provable and self.srs(k).is_test_only:
+                path.unlink()
             if not path.exists():
-                self._worker.call(_generate_srs, path, k)
+                generate(path, k)
         return self.srs(k)
 
     def keys(self, circuit: Circuit) -> CircuitKeys:
@@ -188,15 +194,6 @@ def _peak_bytes() -> int:
     except OSError as error:
         raise ProverError("peak memory: this system does not say") from error
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
-
-
-def _generate_srs(path: Path, k: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        fresh = Path(scratch) / path.name
-        _library().gen_srs(str(fresh), k)
-        Srs(fresh)
-        fresh.replace(path)
 
 
 def _run_args(circuit: Circuit) -> Any:

@@ -1,21 +1,19 @@
 """Structured reference strings: where they are, what is in them, and which are for tests only.
 
 Format (halo2's): 4-byte little-endian k; 2^k powers in G1; 2^k Lagrange points in G1; G2; tau G2.
-A coordinate is 32 bytes of little-endian Montgomery limbs, so a file has 128 * 2^k + 260 bytes.
+A coordinate is 32 bytes of little-endian Montgomery limbs, so a file has 128 * 2^k + 260 bytes. Beside it, proofs of
+the update argument need the next three powers, in `kzg{k}.next`.
 """
 
-import hashlib
-import mmap
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from circuits.bn254 import FIELD_MODULUS, GENERATOR, G1Point
-from circuits.errors import FieldError, SrsError
+import merit_native
+
+from circuits.errors import SrsError
+from circuits.native import Progress, translated
 
 MAX_K = 26
-_POINT_BYTES = 64
-_MONTGOMERY_INVERSE = pow(1 << 256, -1, FIELD_MODULUS)
 
 # SHA-256 of the files of the perpetual powers-of-tau ceremony in this format, by k. Whoever made any other file
 # may know tau, and could then open a commitment to anything.
@@ -46,27 +44,26 @@ def file_name(k: int) -> str:
 
 
 class Srs:
-    """One string on disk, mapped, never copied: points are decoded when they are asked for.
+    """One string on disk, mapped: points are decoded when they are used.
 
     Attributes:
         path: the file.
-        k: log2 of the number of powers.
+        native: the same, as the Rust crate takes it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            if not path.is_file():
-                raise FileNotFoundError("no such file")
-            with path.open("rb") as file:
-                self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:
-            raise SrsError(f"{path.name}: cannot be read ({error}); make a test string with `make setup`") from error
-        self.k = int.from_bytes(self._bytes[:4], "little")
-        if not 1 <= self.k <= MAX_K or len(self._bytes) != 128 * (1 << self.k) + 260:
-            raise SrsError(f"{path.name}: {len(self._bytes)} bytes and k = {self.k} is no halo2 string")
-        if self._point(4) != GENERATOR:
-            raise SrsError(f"{path.name}: its first power is not the generator")
+        if not path.is_file():
+            raise SrsError(f"{path.name}: no such file; make a string for tests with `merit srs generate`")
+        with translated():
+            self.native = merit_native.Srs(path)
+        if self.k > MAX_K:
+            raise SrsError(f"{path.name}: k = {self.k} is over {MAX_K}")
+
+    @property
+    def k(self) -> int:
+        """log2 of the number of powers."""
+        return self.native.k
 
     @classmethod
     def find(cls, directory: Path, k: int) -> "Srs":
@@ -79,7 +76,8 @@ class Srs:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the file, in hex."""
-        return hashlib.sha256(self._bytes).hexdigest()
+        with translated():
+            return self.native.digest().hex()
 
     @property
     def is_test_only(self) -> bool:
@@ -94,20 +92,32 @@ class Srs:
                 "forge proofs, so it is refused outside local chains"
             )
 
-    def lagrange(self, rows: Sequence[int]) -> list[G1Point]:
-        """[L_row(tau)]_1 for each row asked for, rows in [0, 2^k)."""
-        n = 1 << self.k
-        for row in rows:
-            if not 0 <= row < n:
-                raise FieldError("row", row, f"it must lie in [0, {n})")
-        start = 4 + _POINT_BYTES * n
-        return [self._point(start + _POINT_BYTES * row).checked() for row in rows]
+    @property
+    def is_provable(self) -> bool:
+        """Whether the side file is there, without which updates can be committed and verified, but not proven."""
+        return self.path.with_suffix(".next").is_file()
 
-    def _point(self, offset: int) -> G1Point:
-        return G1Point(self._coordinate(offset), self._coordinate(offset + 32))
+    def check(self, progress: Progress | None = None) -> None:
+        """Checks every point, and that all are powers, and Lagrange points, of one tau (SrsError otherwise)."""
+        with translated():
+            self.native.check(progress)
 
-    def _coordinate(self, offset: int) -> int:
-        raw = int.from_bytes(self._bytes[offset : offset + 32], "little")
-        if raw >= FIELD_MODULUS:
-            raise SrsError(f"{self.path.name}: a coordinate at byte {offset} is not reduced")
-        return raw * _MONTGOMERY_INVERSE % FIELD_MODULUS
+    def extend_from(self, larger: "Srs") -> None:
+        """Writes the side file from a larger string of the same ceremony (SrsError if it is another's)."""
+        with translated():
+            self.native.extend_from(larger.native)
+
+
+def generate(path: Path, k: int, progress: Progress | None = None) -> Srs:
+    """Writes a string of 2^k powers and its side file, for tests only: whoever runs this could know tau.
+
+    Raises:
+        SrsError: there is a file already, or it cannot be written.
+        ProofCancelled: `progress` answered False.
+    """
+    if path.exists():
+        raise SrsError(f"{path.name}: there is one already; what was proven under it would be lost with it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with translated():
+        merit_native.generate_srs(path, k, progress)
+    return Srs(path)

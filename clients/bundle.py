@@ -57,14 +57,14 @@ class TaskRecord(_Document):
     dim: int
     bits: int
     fraction_bits: int
-    logrows: int
+    logrows: int = Field(ge=10)
     outlier: str
     contribution: str
     rule_params: dict[str, int]
-    linear_vka: Digest
+    update_key: Digest
     rule_vka: Digest
     genesis: PointHex
-    empty_slot: PointHex
+    empty_column: PointHex
     rounds: int = Field(ge=1)
     reward_per_round_wei: Wei
     target_norm: Decimal = "0"

@@ -65,7 +65,7 @@ def verify(
     path: Annotated[Path, typer.Argument(help="What `merit demo`, or an owner, wrote.", exists=True, file_okay=False)],
     rpc: RpcOption = None,
     market: Annotated[str | None, typer.Option(help="Address of the market that you trust.")] = None,
-    max_logrows: Annotated[int, typer.Option(help="Refuse larger circuits, whose keys take hours.")] = 17,
+    max_logrows: Annotated[int, typer.Option(help="Refuse larger domains: 2^k rows take 128 bytes each.")] = 22,
     as_json: JsonOption = False,
 ) -> None:
     """Checks a finished task again: offline from its files alone, and against a chain if one is given."""
@@ -148,6 +148,57 @@ def rules_show(
     from clients.rules import print_rule  # noqa: PLC0415
 
     _reporting(lambda: print_rule(Console(), name, as_json))
+
+
+@app.command()
+def bench(
+    models: Annotated[list[str] | None, typer.Option(help="softmax, lenet5 or fedavg_cnn; repeatable.")] = None,
+    slots: Annotated[int, typer.Option(min=1, max=32, help="Updates in the round.")] = 10,
+    bits: Annotated[int, typer.Option(help="Width of an entry: 4, 8 or 16.")] = 8,
+    ezkl_dim: Annotated[
+        int | None, typer.Option(min=1, help="Also measure the ezkl circuit of the same layer, at this dim.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What a round of a real model costs: commitments, proof, verification, memory, gas."""
+    from clients.bench import run_bench  # noqa: PLC0415
+
+    _reporting(lambda: run_bench(models or ["softmax", "lenet5"], slots, bits, ezkl_dim, Console(stderr=True), as_json))
+
+
+srs_app = typer.Typer(help="Structured reference strings.", no_args_is_help=True)
+app.add_typer(srs_app, name="srs")
+
+
+@srs_app.command("generate")
+def srs_generate(
+    k: Annotated[int, typer.Argument(min=1, max=26, help="log2 of the number of powers.")],
+    directory: Annotated[Path | None, typer.Option(help="Where; default: the cache.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Makes a string for tests: whoever makes one could forge proofs under it."""
+    from clients.strings import generate_string  # noqa: PLC0415
+
+    _reporting(lambda: generate_string(k, directory, Console(stderr=True), as_json))
+
+
+@srs_app.command("check")
+def srs_check(
+    file: Annotated[Path, typer.Argument(help="A string in halo2's format.", exists=True, dir_okay=False)],
+    extend_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="A larger string of the same ceremony: writes the side file that proofs need.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Checks every point of a string, and says whose it is."""
+    from clients.strings import check_string  # noqa: PLC0415
+
+    _reporting(lambda: check_string(file, extend_from, Console(stderr=True), as_json))
 
 
 def _serve(run: Callable[[Any], Coroutine[Any, Any, object]], kind: Any, path: Path) -> None:

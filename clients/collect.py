@@ -30,7 +30,7 @@ class Collector:
         """Writes the task's terms, the genesis model and the strings."""
         config = (await asyncio.to_thread(self._market.task, self._task_id)).config
         statement = statement_of(config)
-        rows = sorted({c.settings.logrows for c in (statement.linear_circuit, statement.rule_circuit)})
+        rows = sorted({statement.logrows, statement.rule_circuit.settings.logrows})
         strings = [self._prover.srs(k) for k in rows]
         record = await asyncio.to_thread(task_record, self._market, self._task_id, strings)
         limit_bytes = model_size_limit_bytes(config.dim)

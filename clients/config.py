@@ -76,7 +76,8 @@ class StatementConfig(Configuration):
     slots: int = 8
     bits: int = 8
     fraction_bits: int = 7
-    logrows: int = 16
+    logrows: int = 0
+    """log2 of the commitments' domain; 0: the smallest that holds an update."""
     outlier: str = "multi_krum"
     contribution: str = "projection"
     rule_params: dict[str, int] = Field(default_factory=lambda: {"f": 2})

@@ -21,7 +21,7 @@ from clients.training import Vector
 from contracts.bindings import NATIVE, Market, TaskConfig, TaskState, allowlist
 from process.logs import Log, get
 from protocol.refusals import UnknownTask
-from protocol.terms import Derived, check_pace, derive, open_model
+from protocol.terms import Derived, anchor_of, check_pace, derive, open_model
 from store.cid import cid_of, to_text
 from store.objects import encode_model, model_size_limit_bytes
 
@@ -207,11 +207,12 @@ def _config(terms: Derived, offer: Offer, genesis: Column, genesis_cid: bytes) -
         settle_window_seconds=offer.settle_window_seconds,
         pay_by_round=offer.pay_by_round,
         verifier=offer.verifier,
-        linear_vka=terms.linear_keys.vka_digest,
+        anchor=anchor_of(statement),
+        update_key=terms.update_key.digest,
         rule_vka=terms.rule_keys.vka_digest,
         rule_params=statement.rule_param_words,
         genesis=commit(genesis, terms.srs),
-        empty_slot=terms.empty_slot,
+        empty_column=terms.empty_column,
         stake_wei=offer.stake_wei,
         allow_root=allowlist.root_of(offer.allowed),
         target_norm=offer.target_norm,

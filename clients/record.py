@@ -14,10 +14,10 @@ class NotSettled(Exception):
 
 
 def task_record(market: Market, task_id: int, strings: Sequence[Srs]) -> TaskRecord:
-    """A task's terms. `strings` are those of its circuits.
+    """A task's terms. `strings` are those of its commitments and of the rule's circuit.
 
     Raises:
-        UnacceptableTerms: no circuit here proves them.
+        UnacceptableTerms: nothing here proves them.
     """
     view = market.task(task_id)
     config, statement = view.config, statement_of(view.config)
@@ -36,10 +36,10 @@ def task_record(market: Market, task_id: int, strings: Sequence[Srs]) -> TaskRec
         outlier=statement.outlier,
         contribution=statement.contribution,
         rule_params=dict(statement.rule_params),
-        linear_vka=config.linear_vka.hex(),
+        update_key=config.update_key.hex(),
         rule_vka=config.rule_vka.hex(),
         genesis=point_hex(config.genesis),
-        empty_slot=point_hex(config.empty_slot),
+        empty_column=point_hex(config.empty_column),
         rounds=config.rounds,
         reward_per_round_wei=str(config.reward_per_round_wei),
         target_norm=str(config.target_norm),

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from circuits.bn254 import G1Point
 from circuits.commitment import check_opening, commit, empty_column, fits_round
 from circuits.errors import CircuitError
-from circuits.linear.gram import full_matrix
+from circuits.linear import update_argument
+from circuits.linear.gram import full_matrix, padded, upper_triangle
 from circuits.model import fold_commitment
 from circuits.prover import Prover
 from circuits.rules import pace
@@ -19,12 +19,12 @@ from circuits.rules.pace import Pace
 from circuits.statement import Statement
 from clients.bundle import Bundle, BundleError, RoundRecord, TaskRecord, point_hex, point_of
 from clients.record import NotSettled, round_record, task_record
-from contracts.bindings import Chain, Market
+from contracts.bindings import Chain, Domain, Market, proof_context
 from protocol.terms import UnacceptableTerms
 from store.errors import InvalidCid, MalformedObject
 from store.objects import decode_model, model_size_limit_bytes
 
-MAX_LOGROWS = 17
+MAX_LOGROWS = 22
 
 
 class CheckFailed(Exception):
@@ -81,7 +81,8 @@ def verify_bundle(
 
     Args:
         market: address of the market that the reader trusts; by default the bundle's own, which is then a note.
-        max_logrows: refuses larger circuits: keys take time and memory with 2^logrows, and the bundle names them.
+        max_logrows: refuses larger domains and circuits: they take time and memory with 2^logrows, and the bundle
+            names them.
         listener: called after each check.
     Raises:
         BundleError: the task or a round's record cannot be read.
@@ -90,9 +91,9 @@ def verify_bundle(
     report = Report(listener=listener)
     task = bundle.task()
     statement = task.statement
-    for circuit in (statement.linear_circuit, statement.rule_circuit):
-        if circuit.settings.logrows > max_logrows:
-            raise BundleError(f"task.json: {circuit.name} has 2^{circuit.settings.logrows} rows, over --max-logrows")
+    for logrows in (statement.logrows, statement.rule_circuit.settings.logrows):
+        if logrows > max_logrows:
+            raise BundleError(f"task.json: 2^{logrows} rows are over --max-logrows")
     with Prover(srs_directory=bundle.srs_directory) as prover:
         _check_keys(report, task, statement, prover)
         _check_rounds(report, bundle, task, statement, prover)
@@ -112,21 +113,21 @@ def _check_keys(report: Report, task: TaskRecord, statement: Statement, prover: 
             _require("SHA-256", srs.digest, digest)
             if srs.is_test_only:
                 report.notes.append(f"string kzg{k} is for tests only: whoever made it can forge proofs")
-    for layer, circuit, pinned in (
-        ("linear", statement.linear_circuit, task.linear_vka),
-        ("rule", statement.rule_circuit, task.rule_vka),
-    ):
-        with report.check(f"{layer} key follows from {circuit.name}"):
-            _require("strings", circuit.settings.logrows in task.srs_sha256, True)
-            _require("verifying key", prover.keys(circuit).vka_digest.hex(), pinned)
-    with report.check("unfilled slots hold the fixed public column"):
-        found = commit(empty_column(task.dim), prover.srs(task.logrows))
-        _require("empty slot", point_hex(found), task.empty_slot)
+    with report.check("the update argument's key follows from the string and the sizes"):
+        _require("strings", statement.logrows in task.srs_sha256, True)
+        _require("verifying key", statement.update_key(prover.srs(statement.logrows)).digest.hex(), task.update_key)
+    circuit = statement.rule_circuit
+    with report.check(f"the rule's key follows from {circuit.name}"):
+        _require("strings", circuit.settings.logrows in task.srs_sha256, True)
+        _require("verifying key", prover.keys(circuit).vka_digest.hex(), task.rule_vka)
+    with report.check("the empty column is the fixed public one"):
+        found = commit(empty_column(task.dim, statement.fmt), prover.srs(task.logrows))
+        _require("empty column", point_hex(found), task.empty_column)
 
 
 def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: Statement, prover: Prover) -> None:
-    # As on chain: a point and its negative share x, and neither genesis nor the empty slot is anybody's update.
-    model, used = task.genesis, {point_of(task.genesis).x, point_of(task.empty_slot).x}
+    # As on chain: a point and its negative share x, and neither genesis nor the empty column is anybody's update.
+    model, used = task.genesis, {point_of(task.genesis).x, point_of(task.empty_column).x}
     with report.check("genesis model opens the task's genesis commitment"):
         _check_model(bundle, "genesis.safetensors", task, model, prover)
     count, memory = bundle.round_count(), Pace()
@@ -165,26 +166,30 @@ def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: S
 
 
 def _check_linear(bundle: Bundle, record: RoundRecord, task: TaskRecord, statement: Statement, prover: Prover) -> None:
-    proof = bundle.proof(record.round, "linear")
-    prover.verify(statement.linear_circuit, proof)
-    empty = [point_of(task.empty_slot)] * (task.slots - len(record.entries))
-    expected: list[G1Point] = [point_of(e.point) for e in record.entries] + empty
-    _require("proven commitments", proof.committed_points(task.slots), expected)
-    _require("instances", len(proof.instances), task.slots * (task.slots + 1) // 2 + 1)
-    _require("range tally", proof.instances[-1], statement.linear_circuit.tally)
+    update_argument.verify(
+        statement.update_key(prover.srs(statement.logrows)),
+        context=proof_context(Domain(chain_id=task.chain_id, market=task.market), task.task_id, record.round),
+        points=[point_of(e.point) for e in record.entries],
+        proof=bundle.proof(record.round, "linear"),
+    )
+
+
+def _gram(bundle: Bundle, record: RoundRecord, slots: int) -> list[list[int]]:
+    """The round's proven matrix, over all slots."""
+    return padded(full_matrix(bundle.proof(record.round, "linear").instances, len(record.entries)), slots)
 
 
 def _check_rule(bundle: Bundle, record: RoundRecord, statement: Statement, prover: Prover) -> None:
-    gram = list(bundle.proof(record.round, "linear").instances[:-1])
+    gram = _gram(bundle, record, statement.slots)
     proof = bundle.proof(record.round, "rule")
     prover.verify(statement.rule_circuit, proof)
     padding = [0] * (statement.slots - len(record.entries))
     active = statement.active_bits(len(record.entries))
     accept = [int(e.accepted) for e in record.entries] + padding
     score = [e.score for e in record.entries] + padding
-    expected = [*gram, *active, *statement.rule_param_list, *accept, *score]
+    expected = [*upper_triangle(gram), *active, *statement.rule_param_list, *accept, *score]
     _require("instances", list(proof.instances), expected)
-    reference = statement.rule.reference(full_matrix(gram, statement.slots), active, **statement.rule_params)
+    reference = statement.rule.reference(gram, active, **statement.rule_params)
     _require("integer reference", reference, (accept, score))
 
 
@@ -197,9 +202,8 @@ def _check_pay(record: RoundRecord, reward_wei: int) -> None:
 
 def _check_pace(bundle: Bundle, record: RoundRecord, task: TaskRecord, memory: Pace, *, is_last: bool) -> Pace:
     """The rule's memory after the round. Where nothing follows from the norm, the contract records 0."""
-    triangle = bundle.proof(record.round, "linear").instances[:-1]
     accept = [int(e.accepted) for e in record.entries]
-    norm, count = pace.norm(full_matrix(triangle, task.slots), accept)
+    norm, count = pace.norm(_gram(bundle, record, task.slots), accept)
     memory = pace.halve_on_plateau(memory, patience=task.patience, norm=norm, count=count)
     recorded = norm if int(task.target_norm) or task.patience else 0
     _require("norm", int(record.norm), recorded)

@@ -106,6 +106,10 @@ class OutOfRange(Refusal, code="OUT_OF_RANGE", status=grpc.StatusCode.OUT_OF_RAN
     """An entry is outside the task's b-bit range."""
 
 
+class Unprovable(Refusal, code="UNPROVABLE", status=grpc.StatusCode.INVALID_ARGUMENT):
+    """A base-4 digit of the update is 0 on every row: one such update would keep the whole round from its proof."""
+
+
 class InvalidSignature(Refusal, code="INVALID_SIGNATURE", status=grpc.StatusCode.UNAUTHENTICATED):
     """The signature is not the trainer's over this very update."""
 
@@ -115,7 +119,7 @@ class WrongCommitment(Refusal, code="COMMITMENT_MISMATCH", status=grpc.StatusCod
 
 
 class PointAlreadyUsed(Refusal, code="POINT_ALREADY_USED", status=grpc.StatusCode.ALREADY_EXISTS):
-    """The task has seen a commitment with this x before."""
+    """The aggregator has seen a commitment with this x before, in this task or in another."""
 
 
 class UnknownModel(Refusal, code="UNKNOWN_MODEL", status=grpc.StatusCode.NOT_FOUND):

@@ -12,16 +12,23 @@ from circuits.bn254 import G1Point
 from circuits.commitment import Column, check_opening, commit, empty_column
 from circuits.errors import CircuitError, CommitmentMismatch, FieldError
 from circuits.fixedpoint import FixedPoint
-from circuits.linear.gram import MAX_LOGROWS
+from circuits.linear.update_argument import UpdateKey
 from circuits.proof import from_field
 from circuits.prover import CircuitKeys, Prover
-from circuits.srs import Srs
+from circuits.rules import Anchor as RuleAnchor
+from circuits.srs import MAX_K, Srs
 from circuits.statement import Statement
-from contracts.bindings import Chain, TaskConfig, UntrustedVerifier, allowlist
+from contracts.bindings import Anchor, Chain, TaskConfig, UntrustedVerifier, allowlist
 from contracts.bindings.deploy import check_verifier
 from store.cid import cid_of, to_text
 from store.errors import MalformedObject
 from store.objects import decode_model
+
+_ANCHORS = {
+    RuleAnchor.NONE: Anchor.NONE,
+    RuleAnchor.REFERENCE: Anchor.REFERENCE,
+    RuleAnchor.PREVIOUS_SUM: Anchor.PREVIOUS_SUM,
+}
 
 
 class UnacceptableTerms(Exception):
@@ -44,16 +51,16 @@ class Derived:
 
     Attributes:
         statement: the statement.
-        linear_keys, rule_keys: keys of its circuits.
+        update_key: of the update argument. rule_keys: of the rule's circuit.
         srs: string of the commitments' domain.
-        empty_slot: commitment of an unfilled slot.
+        empty_column: commitment to the public column without data.
     """
 
     statement: Statement
-    linear_keys: CircuitKeys
+    update_key: UpdateKey
     rule_keys: CircuitKeys
     srs: Srs
-    empty_slot: G1Point
+    empty_column: G1Point
 
 
 def statement_of(config: TaskConfig) -> Statement:
@@ -77,7 +84,7 @@ def statement_of(config: TaskConfig) -> Statement:
             rule_params=dict(zip(names, map(from_field, config.rule_params), strict=True)),
         )
     except FieldError as error:
-        field = "rule_name" if error.field in ("outlier", "contribution") else error.field
+        field = {"outlier": "rule_name", "contribution": "rule_name", "logrows": "k"}.get(error.field, error.field)
         raise UnacceptableTerms(field, getattr(config, field, "another value"), error.limit) from error
 
 
@@ -90,18 +97,23 @@ def derive(statement: Statement, prover: Prover) -> Derived:
     srs = prover.srs(statement.logrows)
     return Derived(
         statement=statement,
-        linear_keys=prover.keys(statement.linear_circuit),
+        update_key=statement.update_key(srs),
         rule_keys=prover.keys(statement.rule_circuit),
         srs=srs,
-        empty_slot=commit(empty_column(statement.dim), srs),
+        empty_column=commit(empty_column(statement.dim, statement.fmt), srs),
     )
 
 
-def check_terms(config: TaskConfig, chain: Chain, prover: Prover, max_logrows: int = MAX_LOGROWS) -> Derived:
+def anchor_of(statement: Statement) -> Anchor:
+    """What slot 0 of every round holds, as the contract has it."""
+    return _ANCHORS[statement.anchor]
+
+
+def check_terms(config: TaskConfig, chain: Chain, prover: Prover, max_logrows: int = MAX_K) -> Derived:
     """Derives everything that the terms claim, and compares. Blocks like `derive`.
 
     Args:
-        max_logrows: refuse larger circuits, before anything is derived.
+        max_logrows: refuse a larger domain, before anything is derived.
     Raises:
         UnacceptableTerms: naming the field that an honest task would not have.
         SrsError, ProverError, and what `Chain` raises.
@@ -109,6 +121,7 @@ def check_terms(config: TaskConfig, chain: Chain, prover: Prover, max_logrows: i
     if config.k > max_logrows:
         raise UnacceptableTerms("k", config.k, f"it must be at most {max_logrows}")
     statement = statement_of(config)
+    _require_equal("anchor", config.anchor, anchor_of(statement))
     check_pace(config)
     try:
         statement.rule.outlier.check(config.quorum, statement.rule_params)
@@ -125,9 +138,9 @@ def check_terms(config: TaskConfig, chain: Chain, prover: Prover, max_logrows: i
     derived = derive(statement, prover)
     for srs in (derived.srs, prover.srs(statement.rule_circuit.settings.logrows)):
         srs.require_allowed(chain_is_local=chain.is_local)
-    _require_equal("linear_vka", config.linear_vka.hex(), derived.linear_keys.vka_digest.hex())
+    _require_equal("update_key", config.update_key.hex(), derived.update_key.digest.hex())
     _require_equal("rule_vka", config.rule_vka.hex(), derived.rule_keys.vka_digest.hex())
-    _require_equal("empty_slot", G1Point(*config.empty_slot), derived.empty_slot)
+    _require_equal("empty_column", G1Point(*config.empty_column), derived.empty_column)
     return derived
 
 

@@ -17,12 +17,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 @pytest.fixture(scope="session")
 def prover() -> Iterator[Prover]:
     with Prover() as shared:
-        for k in (13, 16):
-            shared.ensure_test_srs(k)
+        for k in (10, 11):
+            shared.ensure_test_srs(k, provable=True)
+        shared.ensure_test_srs(13)
         yield shared
 
 
 @pytest.fixture(scope="session")
 def srs(prover: Prover) -> Srs:
-    """The demo's domain of 2^16 rows."""
-    return prover.srs(16)
+    """The demo's domain of 2^11 rows."""
+    return prover.srs(11)

@@ -9,7 +9,8 @@ from eth_account.signers.local import LocalAccount
 
 from circuits.bn254 import G1Point
 from circuits.commitment import Column, commit, draw_for_round, empty_column
-from circuits.linear.gram import gram, upper_triangle
+from circuits.linear import update_argument
+from circuits.linear.gram import gram, padded, upper_triangle
 from circuits.model import genesis
 from circuits.proof import Proof
 from circuits.prover import Prover
@@ -24,6 +25,7 @@ from contracts.bindings import (
     UpdateCommitment,
     cid_digest,
     deploy,
+    proof_context,
     register_vka,
 )
 from contracts.bindings.devchain import LocalChain
@@ -60,10 +62,9 @@ class Scene:
         self.deployment = deploy(self.chain, self.owner)
         self.market = Market(self.chain, self.deployment.market)
         self.srs = prover.srs(statement.logrows)
-        self.linear_keys = prover.keys(statement.linear_circuit)
+        self.update_key = statement.update_key(self.srs)
         self.rule_keys = prover.keys(statement.rule_circuit)
-        for keys in (self.linear_keys, self.rule_keys):
-            register_vka(self.chain, self.aggregator, self.deployment.verifier, keys.vka_words)
+        register_vka(self.chain, self.aggregator, self.deployment.verifier, self.rule_keys.vka_words)
 
     def open_task(self, *, rounds: int = 2, **changes: object) -> int:
         """A task with every trainer joined and the bond posted; `changes` replace fields of its config."""
@@ -82,11 +83,11 @@ class Scene:
             "commit_window_seconds": 3600,
             "settle_window_seconds": 3600,
             "verifier": self.deployment.verifier,
-            "linear_vka": self.linear_keys.vka_digest,
+            "update_key": self.update_key.digest,
             "rule_vka": self.rule_keys.vka_digest,
             "rule_params": self.statement.rule_param_words,
             "genesis": commit(start, self.srs),
-            "empty_slot": commit(empty_column(self.statement.dim), self.srs),
+            "empty_column": commit(empty_column(self.statement.dim, self.statement.fmt), self.srs),
             "genesis_cid": cid_of(encode_model(start)),
             "rule_name": self.statement.rule.name,
         }
@@ -122,12 +123,16 @@ class Scene:
         rows = [self.submission(task_id, number, t, p) for t, p in zip(self.trainers, points, strict=True)]
         self.market.commit_round(self.aggregator, task_id, number, rows)
 
+    def argue(self, task_id: int, number: int, columns: list[Column], points: list[G1Point]) -> Proof:
+        """The update argument about these columns, for a round of this market."""
+        context = proof_context(self.market.domain, task_id, number)
+        return update_argument.prove(self.srs, self.update_key, context=context, columns=columns, points=points)
+
     def prove(self, task_id: int, number: int, columns: list[Column], points: list[G1Point]) -> Round:
         """Both proofs, and the settlement that they support."""
         statement, n = self.statement, len(columns)
-        filled = columns + [empty_column(statement.dim)] * (statement.slots - n)
-        matrix = gram(filled)
-        linear = self.prover.prove(statement.linear_circuit, [c.rows for c in filled])
+        matrix = padded(gram(columns), statement.slots)
+        linear = self.argue(task_id, number, columns, points)
         params = statement.rule_param_list
         rule_inputs = statement.rule_circuit.inputs(upper_triangle(matrix), statement.active_bits(n), params)
         rule = self.prover.prove(statement.rule_circuit, rule_inputs)
@@ -135,11 +140,11 @@ class Scene:
         settlement = Settlement(
             trainers=tuple(t.address for t in self.trainers),
             points=tuple(points),
-            gram=tuple(upper_triangle(matrix)),
+            gram=linear.instances,
             accept=tuple(map(bool, accept)),
             scores=tuple(score),
-            linear_proof=linear.data,
-            linear_vka=self.linear_keys.vka_words,
+            update_proof=linear.data,
+            update_key=self.update_key.words,
             rule_proof=rule.data,
             rule_vka=self.rule_keys.vka_words,
             terms=ProofTerms.of(self.market.task(task_id).config),

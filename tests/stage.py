@@ -1,7 +1,7 @@
-"""A market on a local chain with a running aggregator, where proofs are doubles and everything else is real.
+"""A market on a local chain with a running aggregator, where the rules' proofs are doubles and all else is real.
 
 The double states what the integer reference says, without proving it, and the verifier on chain accepts it; so rounds
-take a second, and what is tested is the service. Rounds with real proofs are in test_market.py.
+take a second, and what is tested is the service. Rounds with real proofs of rules are in test_process.py.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from circuits.bn254 import G1Point
 from circuits.circuit import Circuit
 from circuits.commitment import Column, commit, draw_for_round, empty_column
 from circuits.fixedpoint import FixedPoint
-from circuits.linear.gram import GramCircuit, full_matrix, gram, upper_triangle
+from circuits.linear.gram import full_matrix
 from circuits.model import genesis
 from circuits.proof import Proof
 from circuits.prover import CircuitKeys, Prover
@@ -37,12 +37,13 @@ from contracts.bindings.devchain import LocalChain
 from process.keyfile import create_key_file
 from process.logs import get
 from protocol import wire
+from protocol.terms import Derived, derive
 from store.cid import cid_of
 from store.objects import encode_model, encode_update
 
 # Small, with a range that its dtype exceeds, and one slot more than the trainers.
 STATEMENT = Statement(
-    slots=6, dim=20, fmt=FixedPoint(bits=4, fraction_bits=3), logrows=13, outlier="multi_krum", rule_params={"f": 1}
+    slots=6, dim=20, fmt=FixedPoint(bits=4, fraction_bits=3), outlier="multi_krum", rule_params={"f": 1}
 )
 TRAINERS = 5
 REWARD_WEI = 1000
@@ -56,16 +57,15 @@ class ReferenceProver(Prover):
         proven: names of the circuits, one a proof made.
     """
 
-    def __init__(self, srs: Srs, directory: Path) -> None:
-        self._srs, self._directory = srs, directory
+    def __init__(self, shared: Prover, directory: Path) -> None:
+        self._shared, self._directory = shared, directory
         self._lock = threading.Lock()
         self.proven: list[str] = []
 
     def close(self) -> None: ...
 
     def srs(self, k: int) -> Srs:
-        assert k == self._srs.k
-        return self._srs
+        return self._shared.srs(k)
 
     def keys(self, circuit: Circuit) -> CircuitKeys:
         directory = self._directory / circuit.name
@@ -78,11 +78,6 @@ class ReferenceProver(Prover):
 
     def prove(self, circuit: Circuit, inputs: Sequence[Sequence[int]]) -> Proof:
         self.proven.append(circuit.name)
-        if isinstance(circuit, GramCircuit):
-            rows = [np.array(vector, dtype=np.int64) for vector in inputs]
-            columns = [Column(values=row[: circuit.dim], salts=row[circuit.dim :]) for row in rows]
-            points = b"".join(commit(column, self._srs).to_bytes() for column in columns)
-            return Proof(data=points, instances=(*upper_triangle(gram(columns)), circuit.tally))
         triangle, active, params = inputs
         accept, score = STATEMENT.rule.reference(full_matrix(triangle, len(active)), active, f=params[0])
         return Proof(data=b"rule", instances=(*triangle, *active, *params, *accept, *score))
@@ -101,20 +96,26 @@ class Update:
 class Stage:
     """Owner, aggregator and trainers, a market of their own, and an aggregator that can be stopped and started."""
 
-    def __init__(self, local: LocalChain, srs: Srs, directory: Path) -> None:
-        self.rpc_url, self.srs, self.directory = local.rpc_url, srs, directory
+    def __init__(self, local: LocalChain, shared: Prover, directory: Path) -> None:
+        self.rpc_url, self.directory = local.rpc_url, directory
+        self.srs = shared.srs(STATEMENT.logrows)
         self.chain = Chain(local.rpc_url)
         accounts: list[LocalAccount] = [Account.from_key(key) for key in local.private_keys]
         self.owner, self.operator, self.outsider, *self.trainers = accounts
         self.verifier, _ = create(self.chain, self.owner, artifacts.forge("AcceptingVerifier", "Verifiers"))
-        address, _ = create(self.chain, self.owner, artifacts.market())
+        argument, _ = create(self.chain, self.owner, artifacts.update_argument())
+        address, _ = create(self.chain, self.owner, artifacts.market(), argument)
         self.market = Market(self.chain, address)
-        self.prover = ReferenceProver(srs, directory / "keys")
+        self.prover = ReferenceProver(shared, directory / "keys")
         self.key_file = directory / "operator.key"
         create_key_file(self.key_file, self.operator.key.hex())
         start = np.linspace(-0.5, 0.5, STATEMENT.dim)
         self.genesis = genesis(start, STATEMENT.fmt, STATEMENT.slots)
         self.genesis_data = encode_model(self.genesis)
+
+    def derived(self, statement: Statement = STATEMENT) -> Derived:
+        """What a statement stands for here."""
+        return derive(statement, self.prover)
 
     def config(self, **changes: object) -> AggregatorConfig:
         fields: dict[str, object] = {
@@ -163,12 +164,12 @@ class Stage:
             "commit_window_seconds": 3600,
             "settle_window_seconds": 3600,
             "verifier": self.verifier,
-            "linear_vka": self.prover.keys(statement.linear_circuit).vka_digest,
+            "update_key": statement.update_key(self.srs).digest,
             "rule_vka": self.prover.keys(statement.rule_circuit).vka_digest,
             "rule_params": statement.rule_param_words,
             "rule_name": statement.rule.name,
             "genesis": commit(self.genesis, self.srs),
-            "empty_slot": commit(empty_column(statement.dim), self.srs),
+            "empty_column": commit(empty_column(statement.dim, statement.fmt), self.srs),
             "genesis_cid": cid_of(self.genesis_data),
         }
         return TaskConfig(**(fields | changes))  # type: ignore[arg-type]

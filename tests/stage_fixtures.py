@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from circuits.prover import Prover
-from circuits.srs import Srs
 from contracts.bindings.devchain import LocalChain, anvil_chain
 from tests.stage import Stage
 
@@ -17,13 +16,8 @@ def local() -> Iterator[LocalChain]:
         yield chain
 
 
-@pytest.fixture(scope="package")
-def small_srs(prover: Prover) -> Srs:
-    return prover.srs(13)
-
-
 @pytest.fixture
-def stage(local: LocalChain, small_srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(local: LocalChain, prover: Prover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     # The stage's verifier accepts everything, so it is not the pinned one.
     monkeypatch.setattr("protocol.terms.check_verifier", lambda chain, verifier: None)
-    return Stage(local, small_srs, tmp_path)
+    return Stage(local, prover, tmp_path)

@@ -22,7 +22,7 @@ class Anchor(Enum):
     REFERENCE = "reference"
     """The owner's committed reference update, with entries in the range of an update."""
     PREVIOUS_SUM = "previous_sum"
-    """The accepted sum of the round before; the zero column where there is none, or where nobody was accepted."""
+    """The accepted sum of the round before; the empty column where there is none, or where nobody was accepted."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ for each custom error in `contracts.bindings.market_errors`, allow-lists in `con
 
 from contracts.bindings.chain import Chain
 from contracts.bindings.deploy import Deployment, check_verifier, deploy, register_vka, vka_digest
-from contracts.bindings.eip712 import Domain, Receipt, UpdateCommitment, cid_digest
+from contracts.bindings.eip712 import Domain, Receipt, UpdateCommitment, cid_digest, proof_context
 from contracts.bindings.errors import (
     ArtifactMissing,
     BindingsError,
@@ -23,6 +23,7 @@ from contracts.bindings.errors import (
 from contracts.bindings.market import Market
 from contracts.bindings.records import (
     NATIVE,
+    Anchor,
     MarketEvent,
     Pace,
     Point,
@@ -38,6 +39,7 @@ from contracts.bindings.records import (
 
 __all__ = [
     "NATIVE",
+    "Anchor",
     "ArtifactMissing",
     "BindingsError",
     "Chain",
@@ -69,6 +71,7 @@ __all__ = [
     "check_verifier",
     "cid_digest",
     "deploy",
+    "proof_context",
     "register_vka",
     "vka_digest",
 ]

@@ -50,6 +50,12 @@ def market() -> Artifact:
 
 
 @cache
+def update_argument() -> Artifact:
+    """The verifier of the update argument. Raises ArtifactMissing unless `forge build` has run."""
+    return forge("UpdateArgument")
+
+
+@cache
 def forge(contract: str, source: str | None = None) -> Artifact:
     """A contract that forge built from `source` (default: a file of the same name).
 
@@ -87,8 +93,11 @@ def verifier_code_hash() -> bytes:
 
 @cache
 def market_errors() -> dict[bytes, ABIError]:
-    """Custom errors of the market, and of the tokens that it calls, by their 4-byte selector."""
-    return errors_of([*market().abi, *_TOKEN_ERRORS])
+    """Custom errors of the market, and of the verifier and tokens that it calls, by their 4-byte selector.
+
+    Where the market and the verifier have the same, its arguments go by the market's names.
+    """
+    return errors_of([*update_argument().abi, *market().abi, *_TOKEN_ERRORS])
 
 
 def errors_of(abi: ABI) -> dict[bytes, ABIError]:

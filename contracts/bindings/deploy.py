@@ -20,25 +20,30 @@ class Deployment:
     """Where things are on one chain.
 
     Attributes:
+        market: the market. update_argument: what it checks update arguments with. verifier: of the rules' proofs.
         block: from which on the market's logs can be.
     """
 
     market: ChecksumAddress
+    update_argument: ChecksumAddress
     verifier: ChecksumAddress
     chain_id: int
     block: int
 
 
 def deploy(chain: Chain, account: LocalAccount) -> Deployment:
-    """Deploys a verifier and a market; neither has an owner, so the account keeps no power over them.
+    """Deploys two verifiers and a market; none has an owner, so the account keeps no power over them.
 
     Raises:
         ArtifactMissing, and everything that `Chain.send` does.
     """
     verifier, _ = create(chain, account, artifacts.verifier())
-    market, block = create(chain, account, artifacts.market())
+    update_argument, _ = create(chain, account, artifacts.update_argument())
+    market, block = create(chain, account, artifacts.market(), update_argument)
     check_verifier(chain, verifier)
-    return Deployment(market=market, verifier=verifier, chain_id=chain.chain_id, block=block)
+    return Deployment(
+        market=market, update_argument=update_argument, verifier=verifier, chain_id=chain.chain_id, block=block
+    )
 
 
 def create(chain: Chain, account: LocalAccount, artifact: Artifact, *arguments: object) -> tuple[ChecksumAddress, int]:

@@ -1,10 +1,11 @@
-"""What trainers and the aggregator sign: EIP-712 typed data, bound to one chain and one market.
+"""What trainers and the aggregator sign, and what a proof is bound to: one chain and one market.
 
 The domain is name "Meritproof", version "1", chain id and the market's address.
 """
 
 from dataclasses import asdict, dataclass
 
+from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import SignableMessage, _hash_eip191_message, encode_typed_data
 from eth_account.signers.local import LocalAccount
@@ -78,6 +79,12 @@ _TYPES = {
 def cid_digest(cid: bytes) -> bytes:
     """keccak256 of a binary CID: what signatures carry in its place."""
     return keccak(cid)
+
+
+def proof_context(domain: Domain, task_id: int, round: int) -> bytes:
+    """What a round's update argument is bound to, 32 bytes: keccak256(abi.encode(chainId, market, taskId, round))."""
+    types = ["uint256", "address", "uint256", "uint32"]
+    return keccak(encode(types, [domain.chain_id, to_checksum_address(domain.market), task_id, round]))
 
 
 def digest(domain: Domain, message: UpdateCommitment | Receipt) -> bytes:

@@ -17,6 +17,7 @@ from contracts.bindings.chain import Chain
 from contracts.bindings.eip712 import Domain
 from contracts.bindings.errors import MalformedTask
 from contracts.bindings.records import (
+    Anchor,
     MarketEvent,
     Pace,
     Point,
@@ -276,7 +277,7 @@ def _config_tuple(config: TaskConfig) -> tuple[Any, ...]:
         **{name: to_checksum_address(getattr(config, name)) for name in ("aggregator", "token", "verifier")},
         "ruleParams": list(config.rule_params),
         "genesis": tuple(config.genesis),
-        "emptySlot": tuple(config.empty_slot),
+        "emptyColumn": tuple(config.empty_column),
     }
     return _in_order("createTask", "config", values)
 
@@ -287,22 +288,33 @@ def _settlement_tuple(settlement: Settlement) -> tuple[Any, ...]:
     values = {
         "trainers": [to_checksum_address(trainer) for trainer in settlement.trainers],
         "points": [tuple(point) for point in settlement.points],
-        "gram": list(settlement.gram),
+        "gram": b"".join(entry.to_bytes(8, "big", signed=True) for entry in settlement.gram),
         "acceptBits": settlement.accept_bits,
         "scores": list(settlement.scores),
-        "linearProof": settlement.linear_proof,
-        "linearVka": list(settlement.linear_vka),
+        "updateProof": settlement.update_proof,
+        "updateKey": key_struct(settlement.update_key),
         "ruleProof": settlement.rule_proof,
         "ruleVka": list(settlement.rule_vka),
         "terms": {
             "verifier": to_checksum_address(terms.verifier),
-            "dim": terms.dim,
-            "linearVka": terms.linear_vka,
+            "updateKey": terms.update_key,
             "ruleVka": terms.rule_vka,
             "ruleParams": list(terms.rule_params),
         },
     }
     return _in_order("settleRound", "settlement", values)
+
+
+def key_struct(words: Sequence[int]) -> dict[str, Any]:
+    """The Solidity struct of a verifying key's 13 words, its fields in order."""
+    *sizes, srs_digest, selector_x, selector_y = words[:9]
+    names = ("n", "omega", "nInverse", "dim", "bits", "bits0")
+    return {
+        **dict(zip(names, sizes, strict=True)),
+        "srsDigest": srs_digest.to_bytes(32, "big"),
+        "selector": (selector_x, selector_y),
+        "tauG2": list(words[9:]),
+    }
 
 
 def _in_order(function: str, argument: str, values: dict[str, Any]) -> tuple[Any, ...]:
@@ -342,7 +354,8 @@ def _config(raw: Any, created: MarketEvent) -> TaskConfig:
     values |= {
         "rule_params": tuple(raw.ruleParams),
         "genesis": Point(*raw.genesis),
-        "empty_slot": Point(*raw.emptySlot),
+        "empty_column": Point(*raw.emptyColumn),
+        "anchor": Anchor(raw.anchor),
         "genesis_cid": bytes(created.args["genesisCid"]),
         "rule_name": created.args["ruleName"],
     }

@@ -7,31 +7,35 @@ Beside its own they are those of the libraries and tokens that it calls. Address
 import builtins
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from contracts.bindings.errors import TransactionReverted
 
-_CLASSES: dict[str, type["MarketError"]] = {}
+_CLASSES: dict[tuple[str, tuple[str, ...]], type["MarketError"]] = {}
 
 
 class MarketError(TransactionReverted):
     """Root of the custom errors: a call, an estimate or a mined transaction was reverted with one of them."""
 
+    _solidity_name: ClassVar[str]
+
     def __init__(self, function: str, error_args: Mapping[str, Any], tx_hash: str | None = None) -> None:
-        super().__init__(function, type(self).__name__, error_args, tx_hash)
+        super().__init__(function, self._solidity_name, error_args, tx_hash)
         for name, value in error_args.items():
             setattr(self, snake_case(name), value)
 
-    def __init_subclass__(cls) -> None:
-        _CLASSES[cls.__name__] = cls
+    def __init_subclass__(cls, *, solidity_name: str | None = None) -> None:
+        """`solidity_name`: of an error whose name another contract's has, with other arguments."""
+        cls._solidity_name = solidity_name or cls.__name__
+        _CLASSES[cls._solidity_name, tuple(cls.__annotations__)] = cls
 
 
 def reverted(
     function: str, error_name: str, error_args: Mapping[str, Any], tx_hash: str | None = None
 ) -> TransactionReverted:
     """The error of this name with these arguments; a plain TransactionReverted if it is none of the market's."""
-    kind = _CLASSES.get(error_name)
-    if kind is None or [snake_case(name) for name in error_args] != list(kind.__annotations__):
+    kind = _CLASSES.get((error_name, tuple(snake_case(name) for name in error_args)))
+    if kind is None:
         return TransactionReverted(function, error_name, error_args, tx_hash)
     return kind(function, error_args, tx_hash)
 
@@ -144,6 +148,14 @@ class NotJoined(MarketError):
     trainer: str
 
 
+class WrongAnchor(MarketError):
+    """When slot 0 of a task with an anchor holds something else than the owner's reference, or the previous sum."""
+
+    trainer: str
+    x: int
+    y: int
+
+
 class DuplicateTrainer(MarketError):
     """When a round names a trainer twice."""
 
@@ -225,8 +237,8 @@ class UpdatesMismatch(MarketError):
 
 
 class WrongLength(MarketError):
-    """When the Gram triangle or the scores have not the length that the task's slots ask for, or lists that
-    belong together differ in length."""
+    """When the Gram triangle, the proof or the scores have not the length that trainers and slots ask for, or lists
+    that belong together differ in length."""
 
     field: str
     length: int
@@ -240,11 +252,11 @@ class GramOutOfRange(MarketError):
     value: int
 
 
-class AcceptedEmptySlot(MarketError):
-    """When a slot that nobody filled is accepted."""
+class AcceptedInactiveSlot(MarketError):
+    """When a slot is accepted that holds no trainer's update."""
 
     accept_bits: int
-    trainer_count: int
+    active_bits: int
 
 
 class ScoreWithoutAccept(MarketError):
@@ -254,19 +266,6 @@ class ScoreWithoutAccept(MarketError):
     score: int
 
 
-class LinearProofTooShort(MarketError):
-    """When a linear proof is too short to hold one point a slot."""
-
-    length_bytes: int
-    minimum_bytes: int
-
-
-class ProvenPointMismatch(MarketError):
-    """When a point in the linear proof is not the one registered for its slot."""
-
-    slot: int
-
-
 class ProofTermsMismatch(MarketError):
     """When a settlement's proof terms are not the task's."""
 
@@ -274,24 +273,55 @@ class ProofTermsMismatch(MarketError):
     given: str
 
 
-class VkaMismatch(MarketError):
-    """When verifying-key words are not those that the task pinned."""
+class UpdateKeyMismatch(MarketError):
+    """When the update argument's key is not the one that the task pinned."""
 
-    layer: str
+    pinned: str
+    given: str
+
+
+class VkaMismatch(MarketError):
+    """When the words of the rule's verifying key are not those that the task pinned."""
+
     pinned: str
     given: str
 
 
 class ProofRejected(MarketError):
-    """When the verifier does not accept a proof."""
-
-    layer: str
+    """When a verifier, of the update argument or of the rule, does not accept a proof."""
 
 
 class VerifierMisbehaved(MarketError):
-    """When the verifier accepts, but answers with something else than success and the pinned digest."""
+    """When the rule's verifier accepts, but answers with something else than success and the pinned digest."""
 
-    layer: str
+
+class ColumnsOutOfRange(MarketError):
+    """When an update argument is about no columns, or more than it can be."""
+
+    count: int
+    maximum: int
+
+
+class InvalidProofPoint(MarketError, solidity_name="InvalidPoint"):
+    """When a point of an update argument is infinity, off the curve, or not reduced."""
+
+    field: str
+    index: int
+    x: int
+    y: int
+
+
+class ScalarOutOfField(MarketError):
+    """When an evaluation of an update argument is not below r."""
+
+    index: int
+    value: int
+
+
+class ZetaInDomain(MarketError):
+    """When an update argument's challenge falls on a row, which no prover can bring about."""
+
+    zeta: int
 
 
 class PrecompileFailed(MarketError):

@@ -17,6 +17,8 @@ _UINT = {bits: range(2**bits) for bits in (8, 16, 32, 64, 96, 128, 256)}
 _INT64 = range(-(2**63), 2**63)
 _WORD_BYTES = 32
 
+UPDATE_KEY_WORDS = 13
+
 NATIVE = "0x0000000000000000000000000000000000000000"
 """Token address that stands for the chain's native currency."""
 
@@ -35,6 +37,14 @@ class TaskState(IntEnum):
     FUNDED = 1
     OPEN = 2
     CLOSED = 3
+
+
+class Anchor(IntEnum):
+    """What slot 0 of every round holds, as in `Task.sol`."""
+
+    NONE = 0
+    REFERENCE = 1
+    PREVIOUS_SUM = 2
 
 
 class RoundState(IntEnum):
@@ -57,19 +67,21 @@ class TaskConfig:
         reward_per_round_wei: split by score in each settled round, 1..2^128-1.
         bond_wei: at least one round's reward.
         rounds: number of rounds, 1..65,536.
-        quorum: fewest trainers of a round, 1..slots.
-        slots: slots of the circuits, 3..32.
+        quorum: fewest trainers of a round, 1..slots; an anchor does not count, and takes a slot.
+        slots: slots of the rule's circuit, 3..32.
+        anchor: what slot 0 holds instead of a trainer's update.
         bits: width of an entry, 4, 8 or 16.
         dim: length of an update, 1..2^k - 518.
         k: log2 of the domain, 10..28.
         fractional_bits: q of the scale 2^-q, at most 64.
         commit_window_seconds, settle_window_seconds: 1 s to 365 days.
         pay_by_round: credits are claimable each round instead of at the end.
-        verifier: address of the reusable verifier.
-        linear_vka, rule_vka: 32-byte digests of the verifying keys.
+        verifier: address of the reusable verifier, for the rule's proofs.
+        update_key: keccak256 of the update argument's key, 32 bytes.
+        rule_vka: keccak256 of the words of the rule's verifying key, 32 bytes.
         rule_params: public parameters of the rule, at most 16 field elements.
         genesis: commitment to the model before the first round.
-        empty_slot: commitment to the column of a slot that nobody filled.
+        empty_column: commitment to the public column without data.
         stake_wei: what each trainer posts when it joins, returned with the task's end; 0 asks for none.
         allow_root: Merkle root of those who may join, see `allowlist`; zeros are open to all.
         target_norm: the task is done when |A|^2 <= target_norm * n^2, A the sum of n > 0 accepted updates; 0: never.
@@ -90,12 +102,13 @@ class TaskConfig:
     commit_window_seconds: int
     settle_window_seconds: int
     verifier: str
-    linear_vka: bytes
+    update_key: bytes
     rule_vka: bytes
     genesis: tuple[int, int]
-    empty_slot: tuple[int, int]
+    empty_column: tuple[int, int]
     genesis_cid: bytes
     token: str = NATIVE
+    anchor: Anchor = Anchor.NONE
     bits: int = 8
     fractional_bits: int
     pay_by_round: bool = False
@@ -119,8 +132,8 @@ class TaskConfig:
             _require_in(name, getattr(self, name), _UINT[128])
         for name in ("aggregator", "token", "verifier"):
             require_address(name, getattr(self, name))
-        _require_words("linear_vka, rule_vka, allow_root", (self.linear_vka, self.rule_vka, self.allow_root))
-        _require_points("genesis, empty_slot", (self.genesis, self.empty_slot))
+        _require_words("update_key, rule_vka, allow_root", (self.update_key, self.rule_vka, self.allow_root))
+        _require_points("genesis, empty_column", (self.genesis, self.empty_column))
         for value in self.rule_params:
             _require_in("rule_params", value, _UINT[256])
 
@@ -217,15 +230,13 @@ class ProofTerms:
     """Those of a task's terms that its proofs depend on: a settlement brings them along (see `of`)."""
 
     verifier: str
-    dim: int
-    linear_vka: bytes
+    update_key: bytes
     rule_vka: bytes
     rule_params: tuple[int, ...]
 
     def __post_init__(self) -> None:
         require_address("verifier", self.verifier)
-        _require_in("dim", self.dim, _UINT[32])
-        _require_words("linear_vka, rule_vka", (self.linear_vka, self.rule_vka))
+        _require_words("update_key, rule_vka", (self.update_key, self.rule_vka))
         for value in self.rule_params:
             _require_in("rule_params", value, _UINT[256])
 
@@ -234,8 +245,7 @@ class ProofTerms:
         """A task's own."""
         return cls(
             verifier=config.verifier,
-            dim=config.dim,
-            linear_vka=config.linear_vka,
+            update_key=config.update_key,
             rule_vka=config.rule_vka,
             rule_params=config.rule_params,
         )
@@ -247,11 +257,12 @@ class Settlement:
 
     Attributes:
         trainers, points: as committed, in slot order.
-        gram: upper triangle over all slots, row by row: slots * (slots + 1) / 2 integers, magnitudes below 2^62.
+        gram: upper triangle over the n filled slots, row by row: n (n + 1) / 2 integers of 64 bits.
         accept: one a slot (or fewer: the rest are False).
         scores: one a slot, each below 2^64, 0 where not accepted.
-        linear_proof, rule_proof: proof bytes.
-        linear_vka, rule_vka: the verifying keys' 32-byte words.
+        update_proof, rule_proof: proof bytes.
+        update_key: the 13 words of the update argument's key.
+        rule_vka: the 32-byte words of the rule's verifying key.
         terms: the task's.
     """
 
@@ -260,8 +271,8 @@ class Settlement:
     gram: tuple[int, ...]
     accept: tuple[bool, ...]
     scores: tuple[int, ...]
-    linear_proof: bytes
-    linear_vka: tuple[bytes, ...]
+    update_proof: bytes
+    update_key: tuple[int, ...]
     rule_proof: bytes
     rule_vka: tuple[bytes, ...]
     terms: ProofTerms
@@ -274,7 +285,10 @@ class Settlement:
             _require_in("gram", entry, _INT64)
         for score in self.scores:
             _require_in("scores", score, _UINT[64])
-        _require_words("linear_vka", self.linear_vka)
+        if len(self.update_key) != UPDATE_KEY_WORDS:
+            raise ValueOutOfRange("update_key", f"{len(self.update_key)} words", f"it has {UPDATE_KEY_WORDS}")
+        for word in self.update_key:
+            _require_in("update_key", word, _UINT[256])
         _require_words("rule_vka", self.rule_vka)
 
     @property

@@ -15,7 +15,6 @@ _PANIC = bytes.fromhex("4e487b71")
 _ENUMS = {
     "enum TaskState": [state.name.lower() for state in TaskState],
     "enum RoundState": [state.name.lower() for state in RoundState],
-    "enum Layer": ["linear", "rule"],
 }
 
 

@@ -6,6 +6,8 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IMarket} from "./interfaces/IMarket.sol";
+import {IUpdateArgument} from "./interfaces/IUpdateArgument.sol";
+import {Bn254} from "./libraries/Bn254.sol";
 import {Commitments} from "./libraries/Commitments.sol";
 import {Ledger} from "./libraries/Ledger.sol";
 import {Logs} from "./libraries/Logs.sol";
@@ -16,7 +18,7 @@ import {ProofGate} from "./libraries/ProofGate.sol";
 import {TaskTerms} from "./libraries/TaskTerms.sol";
 import {Point} from "./types/Point.sol";
 import {Round, RoundState, RoundView, Settlement, Updates} from "./types/Round.sol";
-import {PaceState, Progress, Task, TaskConfig, TaskId, TaskState, TaskView} from "./types/Task.sol";
+import {Anchor, PaceState, Progress, Task, TaskConfig, TaskId, TaskState, TaskView} from "./types/Task.sol";
 
 /// @title The market: state machine and books, with the logic in libraries
 /// @dev Every state-changing call follows the same order: checks, effects, event, and tokens last.
@@ -31,7 +33,13 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
 
     mapping(TaskId taskId => Task) private _tasks;
 
-    constructor() EIP712("Meritproof", "1") {}
+    IUpdateArgument private immutable _updateArgument;
+
+    /// @param updateArgument Verifier of the update argument, for all tasks and for good.
+    constructor(IUpdateArgument updateArgument) EIP712("Meritproof", "1") {
+        if (address(updateArgument).code.length == 0) revert VerifierWithoutCode(address(updateArgument));
+        _updateArgument = updateArgument;
+    }
 
     // ------------------------------------------------------------ life cycle
 
@@ -50,6 +58,8 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         task.progress.state = TaskState.Funded;
         task.progress.escrowWei = rewardWei;
         (task.progress.quorum, task.progress.slots) = (config.quorum, config.slots);
+        task.progress.anchor = config.anchor;
+        if (config.anchor == Anchor.PreviousSum) task.previousSum = config.emptyColumn;
         task.createdAtBlock = uint40(block.number);
         task.owner = msg.sender;
         task.model = config.genesis;
@@ -121,10 +131,12 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         // slither-disable-next-line timestamp
         if (block.timestamp > deadline) revert CommitWindowClosed(deadline);
         _requireCount(progress, updates);
+        _requireAnchor(task, progress.anchor, updates);
+        uint256 unsigned = progress.anchor == Anchor.PreviousSum ? 1 : 0;
         Commitments.requireFresh(
-            task.config.rounds, task.publicHalves, round, updates.trainers, updates.points
+            task.config.rounds, task.publicHalves, round, updates.trainers, updates.points, unsigned
         );
-        _requireSigned(task, taskId, round, updates);
+        _requireSigned(task, taskId, round, updates, unsigned);
 
         progress.roundState = RoundState.Committed;
         progress.phaseStartedAt = uint40(block.timestamp);
@@ -146,13 +158,10 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         // slither-disable-next-line timestamp
         if (block.timestamp > deadline) revert SettleWindowClosed(deadline);
         Commitments.requireUpdates(task.updates, settlement.trainers, settlement.points);
-        ProofGate.requireProven(task.proofTerms, progress.slots, task.config.emptySlot, settlement);
+        _requireProven(taskId, task, round, progress, settlement);
 
-        (bool targetMet, uint80 norm, uint8 halvings) = _keepPace(task, progress.slots, settlement);
-        Point memory model = ModelCommitment.move(
-            task.model, settlement.points, settlement.acceptBits, ModelCommitment.scale(progress.slots)
-        );
-        task.model = model;
+        (bool targetMet, uint80 norm, uint8 halvings) = _keepPace(task, settlement);
+        Point memory model = _move(task, progress, settlement);
         uint256[] memory paidWei =
             Ledger.byScore(task.config.rewardPerRoundWei, settlement.scores, settlement.trainers.length);
         task.creditFromEscrow(progress, settlement.trainers, paidWei);
@@ -190,7 +199,7 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         uint128 bondWei = task.config.bondWei;
         if (progress.roundState == RoundState.Committed) {
             Commitments.requireUpdates(task.updates, trainers, points);
-            paidWei = Ledger.equally(bondWei, trainers.length);
+            paidWei = Ledger.equally(bondWei, _anchors(progress), trainers.length);
             bondWei -= task.credit(trainers, paidWei);
         } else if (trainers.length + points.length != 0) {
             revert WrongLength("trainers", trainers.length + points.length, 0);
@@ -293,7 +302,8 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
 
     function _requireCount(Progress memory progress, Updates calldata updates) private pure {
         uint256 count = updates.trainers.length;
-        if (count < progress.quorum) revert TooFewTrainers(count, progress.quorum);
+        uint256 quorum = progress.quorum + _anchors(progress);
+        if (count < quorum) revert TooFewTrainers(count, quorum);
         if (count > progress.slots) revert TooManyTrainers(count, progress.slots);
         _requireLength("points", updates.points.length, count);
         _requireLength("cids", updates.cids.length, count);
@@ -304,18 +314,35 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         if (length != required) revert WrongLength(field, length, required);
     }
 
-    function _requireSigned(Task storage task, TaskId taskId, Round round, Updates calldata updates)
-        private
-        view
-    {
+    /// @dev Whose is slot 0. Its point, if it is the owner's, is checked and signed for like everyone's.
+    function _requireAnchor(Task storage task, Anchor anchor, Updates calldata updates) private view {
+        if (anchor == Anchor.None) return;
+        address account = updates.trainers[0];
+        (uint256 x, uint256 y) = (updates.points[0].x, updates.points[0].y);
+        bool right = anchor == Anchor.Reference
+            ? account == task.owner
+            : account == address(0) && x == task.previousSum.x && y == task.previousSum.y;
+        if (!right) revert WrongAnchor(account, x, y);
+    }
+
+    /// @param first The first entry that somebody signs for.
+    function _requireSigned(
+        Task storage task,
+        TaskId taskId,
+        Round round,
+        Updates calldata updates,
+        uint256 first
+    ) private view {
+        uint256 members = task.progress.anchor == Anchor.None ? 0 : 1;
         bytes32 domain = _domainSeparatorV4();
         address[] calldata trainers = updates.trainers;
         Point[] calldata points = updates.points;
         bytes[] calldata cids = updates.cids;
         bytes[] calldata signatures = updates.signatures;
-        for (uint256 i = 0; i < trainers.length; ++i) {
+        if (first != 0) TaskTerms.requireCid(Commitments.entryOf(cids, 0));
+        for (uint256 i = first; i < trainers.length; ++i) {
             address trainer = trainers[i];
-            if (!task.accounts[trainer].joined) revert NotJoined(trainer);
+            if (i >= members && !task.accounts[trainer].joined) revert NotJoined(trainer);
             bytes calldata cid = Commitments.entryOf(cids, i);
             TaskTerms.requireCid(cid);
             bytes32 message = Commitments.structHash(taskId, round, points[i], Commitments.digestOf(cid));
@@ -324,15 +351,48 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         }
     }
 
+    function _requireProven(
+        TaskId taskId,
+        Task storage task,
+        Round round,
+        Progress memory progress,
+        Settlement calldata settlement
+    ) private view {
+        bytes32 context = keccak256(abi.encode(block.chainid, address(this), taskId, round));
+        // All filled slots but the anchor's.
+        uint256 activeBits = ((1 << settlement.points.length) - 1) & ~_anchors(progress);
+        ProofGate.requireProven(
+            _updateArgument, task.proofTerms, context, progress.slots, activeBits, settlement
+        );
+    }
+
+    /// @dev The commitments to the model and, where it is the next round's anchor, to the accepted sum move on.
+    function _move(Task storage task, Progress memory progress, Settlement calldata settlement)
+        private
+        returns (Point memory model)
+    {
+        (Point memory sum, uint256 accepted) = Bn254.sum(settlement.points, settlement.acceptBits);
+        model = ModelCommitment.move(task.model, sum, accepted, ModelCommitment.scale(progress.slots));
+        task.model = model;
+        if (progress.anchor != Anchor.PreviousSum) return model;
+        if (accepted == 0) task.previousSum = task.config.emptyColumn;
+        else task.previousSum = sum;
+    }
+
+    /// @dev How many slots of a round are not a trainer's: 1 or 0; as bits, too.
+    function _anchors(Progress memory progress) private pure returns (uint256) {
+        return progress.anchor == Anchor.None ? 0 : 1;
+    }
+
     /// @dev Where nothing follows from the round's norm, it is not computed, and 0.
-    function _keepPace(Task storage task, uint256 slots, Settlement calldata settlement)
+    function _keepPace(Task storage task, Settlement calldata settlement)
         private
         returns (bool targetMet, uint80 norm, uint8 halvings)
     {
         (uint256 target, uint256 patience) = (task.config.targetNorm, task.config.patience);
         if (target == 0 && patience == 0) return (false, 0, 0);
         uint8 count;
-        (norm, count) = Pace.norm(settlement.gram, slots, settlement.acceptBits);
+        (norm, count) = Pace.norm(settlement.gram, settlement.points.length, settlement.acceptBits);
         targetMet = Pace.isMet(target, norm, count);
         if (patience == 0) return (targetMet, norm, 0);
         PaceState memory pace = Pace.next(task.pace, patience, norm, count);

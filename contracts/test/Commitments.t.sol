@@ -14,7 +14,7 @@ contract CommitmentsTest is MarketFixture {
 
     function requireFresh(uint32 round, address[] calldata trainers, Point[] calldata points) external view {
         uint256 halves = this.publicHalves(_config);
-        Commitments.requireFresh(_config.rounds, halves, Round.wrap(round), trainers, points);
+        Commitments.requireFresh(_config.rounds, halves, Round.wrap(round), trainers, points, 0);
     }
 
     function publicHalves(TaskConfig calldata config) external pure returns (uint256) {
@@ -122,7 +122,7 @@ contract CommitmentsTest is MarketFixture {
     function test_publicColumnsAreUsed() public {
         _config.rounds = 1;
         _config.genesis = pointOf(5);
-        _config.emptySlot = pointOf(6);
+        _config.emptyColumn = pointOf(6);
         Point[] memory points = new Point[](2);
         points[0] = pointOf(7);
         for (uint256 scalar = 5; scalar < 7; ++scalar) {

@@ -49,7 +49,7 @@ contract GasTest is MarketFixture {
 
     function _opened(uint256 slots) private returns (TaskId) {
         TaskConfig memory config = defaultConfig();
-        config.verifier = address(new FreeVerifier(config.linearVka, config.ruleVka));
+        config.verifier = address(new FreeVerifier(config.ruleVka));
         (config.slots, config.quorum) = (uint8(slots), uint8(slots));
         return open(config, slots);
     }

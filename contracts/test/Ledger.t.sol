@@ -70,14 +70,16 @@ contract LedgerTest is Test {
         assertEq(shares[0], uint256(type(uint128).max) / 32, "share");
     }
 
-    function testFuzz_equalPartsLeaveNothing(uint128 amountWei, uint256 count) public pure {
-        count = bound(count, 1, 32);
-        uint256[] memory shares = Ledger.equally(amountWei, count);
+    function testFuzz_equalPartsLeaveNothing(uint128 amountWei, uint256 first, uint256 count) public pure {
+        first = bound(first, 0, 1);
+        count = bound(count, 1 + first, 32);
+        uint256[] memory shares = Ledger.equally(amountWei, first, count);
         uint256 total;
-        for (uint256 i = 0; i < count; ++i) {
+        for (uint256 i = first; i < count; ++i) {
             total += shares[i];
-            assertTrue(shares[0] - shares[i] <= 1, "unequal");
+            assertTrue(shares[first] - shares[i] <= 1, "unequal");
         }
+        if (first == 1) assertEq(shares[0], 0, "an anchor's share");
         assertEq(total, amountWei, "total");
     }
 

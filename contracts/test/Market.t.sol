@@ -4,7 +4,7 @@ pragma solidity 0.8.30;
 import {IMarket} from "../src/interfaces/IMarket.sol";
 import {Bn254} from "../src/libraries/Bn254.sol";
 import {Point} from "../src/types/Point.sol";
-import {Layer, Round, RoundState, RoundView, Settlement, Updates} from "../src/types/Round.sol";
+import {Round, RoundState, RoundView, Settlement, Updates} from "../src/types/Round.sol";
 import {TaskConfig, TaskId, TaskState, TaskView} from "../src/types/Task.sol";
 import {BurningAccount, ContractWallet} from "./utils/Accounts.sol";
 import {MarketFixture, Submission} from "./utils/MarketFixture.sol";
@@ -53,7 +53,7 @@ contract MarketTest is MarketFixture {
 
     function test_createRefusesOneColumnForTwoPurposes() public {
         TaskConfig memory config = defaultConfig();
-        config.emptySlot = config.genesis;
+        config.emptyColumn = config.genesis;
         vm.expectRevert(
             abi.encodeWithSelector(IMarket.PointAlreadyUsed.selector, config.genesis.x, config.genesis.y)
         );
@@ -243,10 +243,10 @@ contract MarketTest is MarketFixture {
     function test_commitRefusesPublicColumns() public {
         TaskConfig memory config = defaultConfig();
         config.genesis = pointOf(scalarFor(0, ROUNDS, 50));
-        config.emptySlot = pointOf(scalarFor(0, ROUNDS, 60));
+        config.emptyColumn = pointOf(scalarFor(0, ROUNDS, 60));
         TaskId taskId = open(config, 2);
         Submission[] memory list = submissions(taskId, 0, 2);
-        _copyInto(list[0], taskId, 0, 0, config.emptySlot);
+        _copyInto(list[0], taskId, 0, 0, config.emptyColumn);
         _commitRefused(taskId, FIRST, list, _alreadyUsed(list[0].point));
         _copyInto(list[0], taskId, 0, 0, config.genesis);
         _commitRefused(taskId, FIRST, list, _alreadyUsed(list[0].point));
@@ -393,20 +393,17 @@ contract MarketTest is MarketFixture {
     // ---------------------------------------------------------- settleRound
 
     /// @dev Accepted words are those of their types, or what is hashed, proven, logged and paid could differ.
-    function test_settleRefusesDirtyScoresAndGram() public {
+    function test_settleRefusesDirtyScores() public {
         TaskId taskId = committed(2);
         Settlement memory given = settlement(0, 2, 4);
         acceptFirst(given, 2, 1);
         bytes memory fine = abi.encodeCall(market.settleRound, (taskId, FIRST, given));
         uint256 head = 4 + 3 * 32;
-        uint256[2] memory fields = [uint256(2), 4]; // gram, scores
-        for (uint256 i = 0; i < fields.length; ++i) {
-            bytes memory call = bytes.concat(fine);
-            uint256 at = head + _word(call, head + 32 * fields[i]) + 32;
-            _put(call, at, _word(call, at) | (1 << 64));
-            (bool ok,) = address(market).call(call);
-            assertTrue(!ok, "settled");
-        }
+        bytes memory call = bytes.concat(fine);
+        uint256 at = head + _word(call, head + 32 * 4) + 32;
+        _put(call, at, _word(call, at) | (1 << 64));
+        (bool ok,) = address(market).call(call);
+        assertTrue(!ok, "settled");
         (bool accepted,) = address(market).call(fine);
         assertTrue(accepted, "the same call, untouched");
     }
@@ -541,13 +538,12 @@ contract MarketTest is MarketFixture {
     function test_settleGoesThroughTheGate() public {
         TaskId taskId = committed(2);
         Settlement memory given = settlement(0, 2, 4);
-        given.linearVka[0] = "self-made";
+        given.updateKey.tauG2[0] = 1; // self-made
         vm.expectRevert(
             abi.encodeWithSelector(
-                IMarket.VkaMismatch.selector,
-                Layer.Linear,
-                keccak256(abi.encodePacked(linearVka())),
-                keccak256(abi.encodePacked(given.linearVka))
+                IMarket.UpdateKeyMismatch.selector,
+                keccak256(abi.encode(updateKey())),
+                keccak256(abi.encode(given.updateKey))
             )
         );
         settle(taskId, 0, given);

@@ -12,7 +12,8 @@ contract ModelCommitmentTest is Test {
         view
         returns (Point memory)
     {
-        return ModelCommitment.move(model, points, acceptBits, scale);
+        (Point memory sum, uint256 accepted) = Bn254.sum(points, acceptBits);
+        return ModelCommitment.move(model, sum, accepted, scale);
     }
 
     function test_scaleIsTheLeastCommonMultiple() public pure {

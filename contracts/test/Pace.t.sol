@@ -11,7 +11,7 @@ import {MarketFixture} from "./utils/MarketFixture.sol";
 contract PaceTest is MarketFixture {
     uint64 private constant RATE = 1001;
 
-    function norm(int64[] calldata gram, uint256 slots, uint256 acceptBits)
+    function norm(bytes calldata gram, uint256 slots, uint256 acceptBits)
         external
         pure
         returns (uint80, uint8)
@@ -35,7 +35,7 @@ contract PaceTest is MarketFixture {
             }
             accepted += (acceptBits >> i) & 1;
         }
-        (uint80 found, uint8 count) = this.norm(_gram(u), slots, acceptBits);
+        (uint80 found, uint8 count) = this.norm(packed(_gram(u)), slots, acceptBits);
         assertEq(found, uint256(sum[0] * sum[0] + sum[1] * sum[1] + sum[2] * sum[2]), "norm");
         assertEq(count, accepted, "count");
     }
@@ -45,14 +45,14 @@ contract PaceTest is MarketFixture {
         for (uint256 i = 0; i < gram.length; ++i) {
             gram[i] = 2 ** 62 - 1;
         }
-        (uint80 found,) = this.norm(gram, 32, type(uint32).max);
+        (uint80 found,) = this.norm(packed(gram), 32, type(uint32).max);
         assertEq(found, uint256(1024) * (2 ** 62 - 1), "norm");
     }
 
     function test_whatNoGramMatrixHasCountsAsZero() public view {
         int64[] memory gram = new int64[](6);
         gram[1] = -5;
-        (uint80 found,) = this.norm(gram, 3, 3);
+        (uint80 found,) = this.norm(packed(gram), 3, 3);
         assertEq(found, 0, "norm");
     }
 
@@ -143,7 +143,9 @@ contract PaceTest is MarketFixture {
     function _withNorm(uint256 round, int64 value) private view returns (Settlement memory given) {
         given = settlement(round, 2, 4);
         acceptFirst(given, 2, 1);
-        given.gram[0] = value;
+        int64[] memory gram = new int64[](3);
+        gram[0] = value;
+        given.gram = packed(gram);
     }
 
     function _gram(int256[3][] memory u) private pure returns (int64[] memory gram) {

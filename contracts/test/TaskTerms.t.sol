@@ -70,8 +70,8 @@ contract TaskTermsTest is MarketFixture {
         config.patience = 1;
         _tooSmall(config, "learningRate", 0, 1);
         config = defaultConfig();
-        config.linearVka = 0;
-        _tooSmall(config, "linearVka", 0, 1);
+        config.updateKey = 0;
+        _tooSmall(config, "updateKey", 0, 1);
         config = defaultConfig();
         config.ruleVka = 0;
         _tooSmall(config, "ruleVka", 0, 1);
@@ -139,7 +139,7 @@ contract TaskTermsTest is MarketFixture {
         vm.expectRevert(abi.encodeWithSelector(IMarket.InvalidPoint.selector, 0, 0));
         _accept(config);
         config = defaultConfig();
-        config.emptySlot = Point(1, 3);
+        config.emptyColumn = Point(1, 3);
         vm.expectRevert(abi.encodeWithSelector(IMarket.InvalidPoint.selector, 1, 3));
         _accept(config);
     }

@@ -12,7 +12,8 @@ from merit.v1.types_pb2 import Chunk, Receipt
 from merit.v1.updates_pb2 import Dtype, UpdateHeader, UpdateStatus, UploadUpdateRequest
 
 from aggregator.service import Aggregator
-from circuits.commitment import commit, draw_for_round, empty_column
+from circuits.commitment import SALT_ROWS, Column, commit, draw_for_round, fits_round
+from circuits.fixedpoint import FixedPoint
 from clients.errors import AggregatorUnreachable
 from clients.service import AggregatorClient
 from contracts.bindings import ChainUnavailable, eip712
@@ -201,8 +202,8 @@ HEADERS: dict[str, tuple[Case, type[refusals.Refusal], str]] = {
         refusals.PointAlreadyUsed,
         "point",
     ),
-    "empty slot's point": (
-        lambda stage, u: resigned(stage, u, point=wire.point_message(commit(empty_column(STATEMENT.dim), stage.srs))),
+    "empty column's point": (
+        lambda stage, u: resigned(stage, u, point=wire.point_message(stage.derived().empty_column)),
         refusals.PointAlreadyUsed,
         "point",
     ),
@@ -296,16 +297,33 @@ async def test_own_commitment_of_an_earlier_round_is_refused(stage: Stage, clien
 async def test_entries_out_of_range_are_refused(stage: Stage, client: AggregatorClient, update: Update) -> None:
     """4-bit entries travel as bytes, so a byte of 8 is well-formed and still no entry."""
     for index in (0, STATEMENT.dim - 1):
-        values = update.column.values.copy()
-        values[index] = STATEMENT.fmt.highest + 1
-        # Its point belongs to the round, so that nothing else is wrong with it.
-        wide, _ = draw_for_round(values, STATEMENT.fmt, stage.srs, round=0, rounds=2)
-        data = bytearray(encode_update(replace(wide, values=update.column.values), STATEMENT.fmt))
+        data = bytearray(update.data)
         data[len(data) - STATEMENT.dim + index] = STATEMENT.fmt.highest + 1
         with pytest.raises(refusals.OutOfRange) as caught:
-            await send(client, stage.update(update.header.task_id, 0, stage.trainers[0], wide, data=bytes(data)))
+            await send(
+                client, stage.update(update.header.task_id, 0, stage.trainers[0], update.column, data=bytes(data))
+            )
         assert caught.value.field == f"values[{index}]"
     await taken(client, update)
+
+
+async def test_an_update_that_cannot_be_proven_is_refused(stage: Stage, client: AggregatorClient) -> None:
+    """One such column would keep the whole round from its proof, and cost the aggregator its bond."""
+    statement = replace(STATEMENT, fmt=FixedPoint(bits=8, fraction_bits=STATEMENT.fmt.fraction_bits))
+    derived = stage.derived(statement)
+    task_id = await stage.open_task(
+        client, bits=8, update_key=derived.update_key.digest, empty_column=derived.empty_column
+    )
+    # Base-4 digits 1 and 2 of entry + 128 are 0, then digit 2 alone.
+    for entries in ((0, 1, 2, 3), (0, 1, 2, 3, 4, 5)):
+        point = None
+        while point is None or not fits_round(point, round=0, rounds=2):
+            salts = np.random.default_rng().choice(np.array(entries), SALT_ROWS)
+            column = Column(values=np.zeros(STATEMENT.dim, dtype=np.int64), salts=salts)
+            point = commit(column, stage.srs)
+        with pytest.raises(refusals.Unprovable) as caught:
+            await send(client, stage.update(task_id, 0, stage.trainers[0], column))
+        assert caught.value.field == "salts"
 
 
 async def test_another_dim_is_refused(stage: Stage, client: AggregatorClient, update: Update) -> None:

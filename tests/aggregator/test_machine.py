@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,14 @@ from aggregator.service import SERVICES, Aggregator
 from circuits.bn254 import G1Point
 from circuits.circuit import Circuit
 from circuits.commitment import check_opening
+from circuits.errors import ProofCancelled
+from circuits.linear import update_argument
+from circuits.linear.gram import full_matrix, padded, upper_triangle
+from circuits.linear.update_argument import verify
 from circuits.model import fold
 from circuits.proof import Proof
 from clients.service import AggregatorClient
-from contracts.bindings import RoundState, Settlement, TaskState
+from contracts.bindings import Anchor, RoundState, Settlement, TaskState, proof_context
 from contracts.bindings.devchain import LocalChain, advance_time
 from contracts.bindings.market import MAX_PAGE
 from process.errors import ConfigurationError
@@ -99,9 +105,15 @@ async def test_proofs_can_be_downloaded(stage: Stage) -> None:
         updates = await stage.send(client, task_id, 0)
         await finished(client, task_id)
         linear = await client.download_proof(task_id, 0, ProofLayer.PROOF_LAYER_LINEAR)
-        assert linear.committed_points(TRAINERS) == [update.point for update in updates]
         rule = await client.download_proof(task_id, 0, ProofLayer.PROOF_LAYER_RULE)
-        assert rule.instances[: len(linear.instances) - 1] == linear.instances[:-1]
+        argument = {
+            "context": proof_context(stage.market.domain, task_id, 0),
+            "points": [update.point for update in updates],
+            "proof": linear,
+        }
+        verify(STATEMENT.update_key(stage.srs), **argument)  # type: ignore[arg-type]
+        triangle = upper_triangle(padded(full_matrix(linear.instances, TRAINERS), STATEMENT.slots))
+        assert list(rule.instances[: len(triangle)]) == triangle
 
 
 @pytest.mark.slow
@@ -211,7 +223,7 @@ async def test_round_that_was_not_settled_in_time_is_over(stage: Stage) -> None:
             advance_time(stage.chain, 4000)
             return super().prove(circuit, inputs)
 
-    stage.prover = Slow(stage.srs, stage.directory / "keys")
+    stage.prover = Slow(stage.prover, stage.directory / "keys")
     async with stage.running() as (_, client):
         task_id = await stage.open_task(client)
         await stage.send(client, task_id, 0)
@@ -222,30 +234,32 @@ async def test_round_that_was_not_settled_in_time_is_over(stage: Stage) -> None:
         assert stage.market.credit(task_id, stage.trainers[0].address)[0] > 0
 
 
-LIES = {
-    "points": lambda proof: Proof(data=bytes(64) + proof.data[64:], instances=proof.instances),
-    "Gram": lambda proof: Proof(data=proof.data, instances=(proof.instances[0] + 1, *proof.instances[1:])),
-    "tally": lambda proof: Proof(data=proof.data, instances=(*proof.instances[:-1], proof.instances[-1] + 1)),
-}
+def lying(proof: Proof, lie: str) -> Proof:
+    first, last = proof.instances[0], proof.instances[-1]
+    edited = {"first": (first + 1, *proof.instances[1:]), "last": (*proof.instances[:-1], last + 1)}
+    return Proof(data=proof.data, instances=edited[lie])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lie", LIES)
-@pytest.mark.parametrize("layer", ["gram", "multi_krum"])
-async def test_proof_that_differs_from_the_reference_is_never_settled(layer: str, lie: str, stage: Stage) -> None:
+@pytest.mark.parametrize("lie", ["first", "last"])
+@pytest.mark.parametrize("layer", ["linear", "rule"])
+async def test_proof_that_differs_from_the_reference_is_never_settled(
+    layer: str, lie: str, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Lying(ReferenceProver):
         def prove(self, circuit: Circuit, inputs: Any) -> Proof:
-            proof = super().prove(circuit, inputs)
-            return LIES[lie](proof) if circuit.name.startswith(layer) else proof
+            return lying(super().prove(circuit, inputs), lie)
 
-    if (layer, lie) == ("multi_krum", "points"):
-        pytest.skip("the rule's proof has none")
-    stage.prover = Lying(stage.srs, stage.directory / "keys")
+    honest = update_argument.prove
+    if layer == "linear":
+        monkeypatch.setattr(update_argument, "prove", lambda *args, **named: lying(honest(*args, **named), lie))
+    else:
+        stage.prover = Lying(stage.prover, stage.directory / "keys")
     async with stage.running() as (_, client):
         task_id = await stage.open_task(client)
         await stage.send(client, task_id, 0)
         journal = await finished(client, task_id)
-        assert journal[-1][1] == (Step.COMMITTED if layer == "gram" else Step.LINEAR_PROVEN)
+        assert journal[-1][1] == (Step.COMMITTED if layer == "linear" else Step.LINEAR_PROVEN)
         assert stage.market.round(task_id, 0).state == RoundState.COMMITTED
 
 
@@ -294,7 +308,7 @@ async def test_a_model_that_is_not_the_chains_is_not_published(stage: Stage, mon
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("rule_vka", b"\1" * 32), ("quorum", 4), ("rule_name", "mean+projection"), ("k", 14), ("linear_vka", b"\1" * 32)],
+    [("rule_vka", b"\1" * 32), ("quorum", 4), ("rule_name", "mean+projection"), ("k", 14), ("update_key", b"\1" * 32)],
 )
 async def test_dishonest_terms_are_refused_and_said(field: str, value: object, stage: Stage) -> None:
     async with stage.running(max_logrows=13) as (_, client):
@@ -315,7 +329,6 @@ async def test_dishonest_terms_are_refused_and_said(field: str, value: object, s
         ({"min_commit_window_seconds": 3601}, "commit_window_seconds"),
         ({"min_reward_per_round_wei": REWARD_WEI + 1}, "reward_per_round_wei"),
         ({"max_bond_wei": BOND_WEI - 1}, "bond_wei"),
-        ({"max_logrows": 12}, "k"),
     ],
 )
 def test_operators_limits(limit: dict[str, int], field: str, stage: Stage) -> None:
@@ -323,6 +336,54 @@ def test_operators_limits(limit: dict[str, int], field: str, stage: Stage) -> No
     with pytest.raises(UnacceptableTerms) as caught:
         check_policy(stage.task_config(), stage.config(**limit))
     assert caught.value.field == field
+
+
+def test_domains_beyond_the_operators_limit_are_refused(stage: Stage) -> None:
+    check_policy(stage.task_config(k=13), stage.config(max_logrows=13))
+    with pytest.raises(UnacceptableTerms) as caught:
+        check_policy(stage.task_config(k=14), stage.config(max_logrows=13))
+    assert caught.value.field == "k"
+
+
+def test_tasks_with_an_anchor_are_refused(stage: Stage) -> None:
+    with pytest.raises(UnacceptableTerms) as caught:
+        check_policy(stage.task_config(anchor=Anchor.PREVIOUS_SUM), stage.config())
+    assert caught.value.field == "anchor"
+
+
+@pytest.mark.slow
+async def test_a_linear_proof_ends_with_the_process(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread looks at every step whether anybody waits for it, and the proof is made after a restart."""
+    honest, ended = update_argument.prove, threading.Event()
+
+    def endless(*args: Any, progress: Any, **named: Any) -> Proof:
+        while progress("running sum", 1, 2):
+            time.sleep(0.01)
+        ended.set()
+        raise ProofCancelled("it was cancelled")
+
+    monkeypatch.setattr(update_argument, "prove", endless)
+    async with stage.running(drain_seconds=0.2) as (_, client):
+        task_id = await stage.open_task(client, rounds=1)
+        await stage.send(client, task_id, 0)
+        await stage.reached(client, task_id, 0, Step.COMMITTED)
+    assert ended.wait(10)
+    monkeypatch.setattr(update_argument, "prove", honest)
+    async with stage.running() as (_, client):
+        assert (await finished(client, task_id))[-1] == (0, Step.PUBLISHED)
+
+
+@pytest.mark.slow
+async def test_a_commitment_gets_no_fourth_proof(stage: Stage) -> None:
+    async with stage.running() as (aggregator, client):
+        task_id = await stage.open_task(client, rounds=1)
+        sent = await stage.send(client, task_id, 0, count=TRAINERS - 1)
+        points = [sent[0].point]
+        for _ in range(3):
+            aggregator.tools.state.count_argument(points)
+        last = stage.update(task_id, 0, stage.trainers[TRAINERS - 1], stage.draw(9))
+        await client.upload_update(last.header, last.data)
+        assert (await finished(client, task_id))[-1] == (0, Step.COMMITTED)
 
 
 def test_bonds_in_tokens_are_refused(stage: Stage) -> None:

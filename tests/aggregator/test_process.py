@@ -149,10 +149,9 @@ async def test_a_killed_aggregator_goes_on_where_it_was(
             )
             for index in range(TRAINERS)
         ]
-        await process.until("round.committed")
-        await asyncio.sleep(2)  # the linear layer takes several times that
+        await process.until("round.linear_proven")  # the rule's proof takes seconds
         assert await process.end(signal.SIGKILL) == -signal.SIGKILL
-        assert process.events[-1]["event"] == "round.committed"
+        assert process.events[-1]["event"] == "round.linear_proven"
 
         async with started(config) as again:
             await again.until("round.published")

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
+from aggregator.errors import TooManyProofs
 from aggregator.records import Layer, Model, Report, Step, Update
 from aggregator.state import State
 from circuits.bn254 import G1Point
+from circuits.linear.update_argument import MAX_PROOFS_OF_A_COMMITMENT
 from protocol.refusals import LateUpdate, PointAlreadyUsed, Refusal, RoundFull, RoundNotCollecting, SecondUpdate
 
 IDENTITY = {"chain": "1", "market": "0xm", "aggregator": "0xa"}
@@ -81,6 +83,36 @@ def test_each_trainer_and_each_point_once(state: State) -> None:
     state.open_round(report(Step.COLLECTING, 1), 2000)
     with pytest.raises(PointAlreadyUsed):
         state.admit(update(1, round=1, point=G1Point(10, 2)), slots=3)
+
+
+def test_a_point_belongs_to_one_task(state: State) -> None:
+    """Proofs in several tasks would each open a little more of the same column."""
+    state.admit(update(0), slots=3)
+    state.open_round(report(Step.COLLECTING, task_id=2), 1000)
+    with pytest.raises(PointAlreadyUsed):
+        state.admit(update(1, task_id=2, point=update(0).point), slots=3)
+
+
+def test_proofs_of_a_commitment_are_counted_for_good(tmp_path: Path) -> None:
+    points, identity = [G1Point(1, 2), G1Point(3, 4)], {"chain": "1"}
+    state = State(tmp_path / "ledger.sqlite", identity)
+    for _ in range(MAX_PROOFS_OF_A_COMMITMENT - 1):
+        state.count_argument(points)
+    state.require_provable(points)
+    state.close()
+
+    again = State(tmp_path / "ledger.sqlite", identity)
+    again.count_argument(points[:1])
+    with pytest.raises(TooManyProofs) as caught:
+        again.require_provable(points)
+    assert (caught.value.point_x, caught.value.count) == (1, 3)
+    with pytest.raises(TooManyProofs):
+        again.count_argument([points[1], points[0]])
+    # The refused proof counts for none of its commitments; and a commitment is x and y.
+    again.count_argument([points[1], G1Point(1, 9)])
+    with pytest.raises(TooManyProofs):
+        again.count_argument(points[1:])
+    again.close()
 
 
 def test_rounds_open_and_close(state: State) -> None:

@@ -8,7 +8,7 @@ from tests.attacks.catalogue import exists
 
 INTAKE = "tests/aggregator/test_intake.py"
 ECONOMICS = "tests/clients/test_demo_economics.py::test_attackers_are_rejected_in_every_round_and_paid_nothing"
-PROVER = "tests/circuits/test_prover.py"
+ARGUMENT = "tests/circuits/test_update_argument.py"
 HERE = "tests/attacks/test_trainer.py"
 
 ATTACKS = {
@@ -24,7 +24,9 @@ ATTACKS = {
     "replaying an update": f"{INTAKE}::test_own_commitment_of_an_earlier_round_is_refused",
     "replaying an update on chain": "contracts/test/Market.t.sol::test_commitRefusesAReplayedCommitment",
     "out-of-range entries": f"{INTAKE}::test_entries_out_of_range_are_refused",
-    "out-of-range entries, proven": f"{PROVER}::TestRange::test_an_entry_outside_b_bits_has_no_witness",
+    "out-of-range entries, proven": f"{ARGUMENT}::TestErrors::test_a_row_out_of_range",
+    "an update that nobody can prove": f"{INTAKE}::test_an_update_that_cannot_be_proven_is_refused",
+    "one commitment in many tasks": "tests/aggregator/test_state.py::test_a_point_belongs_to_one_task",
     "NaN": "tests/clients/test_trainer.py::test_not_finite_training_is_an_error_and_sends_nothing",
     "splitting into two identities": "tests/contracts/test_membership.py::test_an_allow_list_lets_in_its_members_alone",
     "commit and never upload": f"{INTAKE}::test_truncated_upload_is_refused",

@@ -1,14 +1,23 @@
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circuits.bn254 import sum_points
-from circuits.commitment import SALT_ROWS, Column, check_opening, commit, draw_salts, empty_column
-from circuits.errors import CommitmentMismatch, FieldError
+from circuits.bn254 import FIELD_MODULUS, G1Point, scale, sum_points
+from circuits.commitment import (
+    SALT_ROWS,
+    Column,
+    check_opening,
+    commit,
+    draw_for_round,
+    draw_salts,
+    empty_column,
+    fits_round,
+    smallest_logrows,
+)
+from circuits.errors import CommitmentMismatch, DegenerateColumn, FieldError
 from circuits.fixedpoint import FixedPoint
+from circuits.linear import update_argument
 from circuits.srs import Srs
 
 FMT = FixedPoint(bits=8, fraction_bits=7)
@@ -89,33 +98,71 @@ def test_malformed_columns_are_refused(values: np.ndarray, salts: np.ndarray) ->
 
 
 def test_a_column_must_fit_its_domain(srs: Srs) -> None:
-    with pytest.raises(FieldError, match="dim"):
-        commit(empty_column((1 << 16) - SALT_ROWS - 5), srs)
+    with pytest.raises(FieldError):
+        commit(empty_column((1 << srs.k) - SALT_ROWS - 5, FMT), srs)
+    commit(empty_column((1 << srs.k) - SALT_ROWS - 6, FMT), srs)
 
 
-@pytest.mark.slow
-def test_equals_the_provers_own_commitment(srs: Srs, prover) -> None:
-    """The point that ezkl puts in front of a proof is this commitment (checked through a child process)."""
-    import subprocess
-    import sys
+def test_is_the_sum_of_rows_times_lagrange_points(srs: Srs) -> None:
+    """Against the definition: row by row, in arithmetic that is not the crate's, on points read from the file."""
+    col = Column(values=np.array([3, -2, 0], dtype=np.int64), salts=np.zeros(SALT_ROWS, dtype=np.int64), tail=5)
+    col.salts[[0, 511]] = 7, -1
+    rows = {0: 3, 1: -2, 3: 7, 514: -1, **dict.fromkeys(range((1 << srs.k) - 6, 1 << srs.k), 5)}
+    expected = sum_points(scale(lagrange(srs, row), value) for row, value in rows.items())
+    assert commit(col, srs) == expected
 
-    from circuits.statement import DEMO_STATEMENT
 
-    keys = prover.keys(DEMO_STATEMENT.linear_circuit)
-    col = column(list(range(-100, 100)))
-    script = (
-        "import ezkl, json, sys; rows, at, srs = json.load(sys.stdin);"
-        "felts = [(x % 21888242871839275222246405745257275088548364400416034343698204186575808495617)"
-        ".to_bytes(32, 'little').hex() for x in rows];"
-        "p = ezkl.kzg_commit(felts, at + '/vk', at + '/settings.json', srs)[0];"
-        "print(json.dumps([p.x, p.y]), flush=True); import os; os._exit(0)"
-    )
-    out = subprocess.run(
-        [sys.executable, "-c", script],
-        input=json.dumps([col.rows, str(keys.directory), str(srs.path)]),
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    x, y = (
-        int.from_bytes(bytes.fromhex(c.removeprefix("0x")), "little") for c in json.loads(out.stdout.splitlines()[-1])
-    )
-    assert (x, y) == commit(col, srs)
+def lagrange(srs: Srs, row: int) -> G1Point:
+    """[L_row(tau)]_1 as the file holds it: little-endian Montgomery limbs."""
+    start = 4 + 64 * (1 << srs.k) + 64 * row
+    raw = srs.path.read_bytes()[start : start + 64]
+    inverse = pow(1 << 256, -1, FIELD_MODULUS)
+    x, y = (int.from_bytes(part, "little") * inverse % FIELD_MODULUS for part in (raw[:32], raw[32:]))
+    return G1Point(x, y).checked()
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 7])
+def test_a_point_is_drawn_for_its_round(srs: Srs, rounds: int) -> None:
+    values = np.array([1, -2, 3], dtype=np.int64)
+    for round in range(rounds):
+        col, point = draw_for_round(values, FMT, srs, round=round, rounds=rounds)
+        assert fits_round(point, round=round, rounds=rounds)
+        check_opening(col, point, srs)
+        col.check_range(FMT)
+    with pytest.raises(FieldError, match="round"):
+        draw_for_round(values, FMT, srs, round=rounds, rounds=rounds)
+
+
+class TestDigits:
+    """Columns that cannot be proven are known before anyone tries."""
+
+    @pytest.mark.parametrize("bits", [4, 8, 16])
+    def test_drawn_and_empty_columns_have_every_digit(self, bits: int) -> None:
+        fmt = FixedPoint(bits=bits, fraction_bits=0)
+        Column(values=np.zeros(4, dtype=np.int64), salts=draw_salts(fmt)).check_digits(fmt)
+        empty = empty_column(4, fmt)
+        empty.check_range(fmt)
+        empty.check_digits(fmt)
+
+    @pytest.mark.parametrize(("bits", "digit"), [(8, 1), (8, 2), (16, 1), (16, 5), (16, 6)])
+    def test_a_digit_that_is_zero_everywhere(self, srs: Srs, bits: int, digit: int) -> None:
+        """Exactly what the prover refuses is refused."""
+        fmt = FixedPoint(bits=bits, fraction_bits=0)
+        mask = ~(3 << 2 * digit)
+        draw = np.random.default_rng(1).integers(0, 1 << bits, SALT_ROWS + 9) & mask
+        bad = Column(values=draw[SALT_ROWS:] + fmt.lowest, salts=draw[:SALT_ROWS] + fmt.lowest)
+        with pytest.raises(DegenerateColumn) as early:
+            bad.check_digits(fmt)
+        key = update_argument.make_key(srs, dim=9, bits=bits)
+        with pytest.raises(DegenerateColumn) as late:
+            update_argument.prove(srs, key, context=bytes(32), columns=[bad], points=[commit(bad, srs)])
+        assert (early.value.column, early.value.digit) == (late.value.column, late.value.digit) == (0, digit)
+
+        bad.salts[7] ^= 1 << 2 * digit
+        bad.check_digits(fmt)
+        update_argument.prove(srs, key, context=bytes(32), columns=[bad], points=[commit(bad, srs)])
+
+
+@pytest.mark.parametrize(("dim", "logrows"), [(1, 10), (506, 10), (507, 11), (650, 11), (1199882, 21), (7850, 14)])
+def test_the_smallest_domain(dim: int, logrows: int) -> None:
+    assert smallest_logrows(dim) == logrows

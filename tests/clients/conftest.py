@@ -1,1 +1,1 @@
-from tests.stage_fixtures import local, small_srs, stage  # noqa: F401
+from tests.stage_fixtures import local, stage  # noqa: F401

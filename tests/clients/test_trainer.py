@@ -215,7 +215,7 @@ async def test_a_trainer_outlives_a_restart_of_the_aggregator(stage: Stage) -> N
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("linear_vka", b"\1" * 32), ("rule_vka", b"\1" * 32), ("quorum", 4), ("empty_slot", (1, 2))]
+    ("field", "value"), [("update_key", b"\1" * 32), ("rule_vka", b"\1" * 32), ("quorum", 4), ("empty_column", (1, 2))]
 )
 async def test_dishonest_terms_are_refused_before_joining(
     field: str, value: object, stage: Stage, client: AggregatorClient

@@ -33,7 +33,7 @@ def original(scene: Scene, prover: Prover, tmp_path_factory: pytest.TempPathFact
     bundle = Bundle(tmp_path_factory.mktemp("bundle"))
     changes = {"patience": 1, "learning_rate": 1 << 31, "target_norm": 1}
     task_id, model = scene.open_task(rounds=2, **changes), scene.genesis()
-    strings = [prover.srs(k) for k in (13, 16)]
+    strings = [prover.srs(k) for k in (11, 13)]
     bundle.write_task(task_record(scene.market, task_id, strings), encode_model(model), strings)
     for number in range(2):
         done = scene.committed_round(task_id, number, seed=number)
@@ -59,7 +59,7 @@ def test_an_honest_bundle(bundle: Bundle, scene: Scene) -> None:
     assert failed(bundle) == []
     report = verify_bundle(bundle, rpc_url=scene.chain.rpc_url, market=scene.market.address)
     assert report.ok
-    # Keys (2 strings, 2 layers, empty slot), genesis, count, 8 a round; then terms, 2 rounds and the model on chain.
+    # Keys (2 strings, 2 layers, empty column), genesis, count, 8 a round; then terms, 2 rounds and the model on chain.
     assert len(report.checks) == 5 + 2 + 8 * 2 + 4
 
 
@@ -97,12 +97,15 @@ def _last_byte_zero(content: dict) -> None:
 
 EDITS = {
     "another rule parameter": (TASK, lambda c: _set(c, "rule_params", {"f": 1}), "round 1: accepted"),
-    "another rule key": (TASK, lambda c: _set(c, "rule_vka", ZERO_DIGEST), "rule key follows"),
-    "another linear key": (TASK, lambda c: _set(c, "linear_vka", ZERO_DIGEST), "linear key follows"),
-    "another string": (TASK, lambda c: c["srs_sha256"].update({"16": ZERO_DIGEST}), "string kzg16"),
-    "a string that no digest names": (TASK, lambda c: c["srs_sha256"].pop("13"), "rule key follows"),
-    "another empty slot": (TASK, lambda c: _set(c, "empty_slot", c["genesis"]), "unfilled slots"),
-    "another genesis": (TASK, lambda c: _set(c, "genesis", c["empty_slot"]), "genesis model"),
+    "another rule key": (TASK, lambda c: _set(c, "rule_vka", ZERO_DIGEST), "the rule's key follows"),
+    "another update key": (TASK, lambda c: _set(c, "update_key", ZERO_DIGEST), "the update argument's key"),
+    "another string": (TASK, lambda c: c["srs_sha256"].update({"11": ZERO_DIGEST}), "string kzg11"),
+    "another chain": (TASK, lambda c: _set(c, "chain_id", 1), "round 1: Gram"),
+    "another market": (TASK, lambda c: _set(c, "market", c["owner"]), "round 1: Gram"),
+    "another task": (TASK, lambda c: _set(c, "task_id", c["task_id"] + 1), "round 1: Gram"),
+    "a string that no digest names": (TASK, lambda c: c["srs_sha256"].pop("13"), "the rule's key follows"),
+    "another empty column": (TASK, lambda c: _set(c, "empty_column", c["genesis"]), "the empty column"),
+    "another genesis": (TASK, lambda c: _set(c, "genesis", c["empty_column"]), "genesis model"),
     "a larger reward": (TASK, lambda c: _set(c, "reward_per_round_wei", "2" + "0" * 18), "round 1: pay"),
     "more rounds": (TASK, lambda c: _set(c, "rounds", 97), "round 1: every commitment belongs"),
     "another patience": (TASK, lambda c: _set(c, "patience", 0), "round 2: learning rate"),
@@ -180,9 +183,9 @@ def test_a_tail_that_is_no_text(bundle: Bundle) -> None:
     assert failed(bundle)
 
 
-def test_circuits_that_would_take_hours(bundle: Bundle) -> None:
+def test_domains_larger_than_the_reader_takes(bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="max-logrows"):
-        verify_bundle(bundle, max_logrows=15)
+        verify_bundle(bundle, max_logrows=12)
 
 
 def test_more_rounds_than_the_task_has(bundle: Bundle) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from eth_utils.crypto import keccak
 
 from contracts.bindings import (
     Chain,
@@ -28,7 +29,8 @@ from contracts.bindings.eip712 import sign_update
 from contracts.bindings.market import _config_tuple
 
 BASE_FIELD = 21888242871839275222246405745257275088696311157297823662689037894645226208583
-LINEAR_VKA = (b"\x01" * 32, b"\x02" * 32)
+UPDATE_KEY = tuple(range(1, 14))
+UPDATE_KEY_DIGEST = keccak(b"".join(word.to_bytes(32, "big") for word in UPDATE_KEY))
 RULE_VKA = (b"\x03" * 32,)
 REWARD_WEI = 1000
 BOND_WEI = 1501
@@ -51,10 +53,14 @@ def point(seed: int, round: int = 0, rounds: int = ROUNDS) -> Point:
 
 @dataclass(frozen=True)
 class World:
-    """A chain with a market, and the people on it. `verifier` accepts every proof."""
+    """A chain with a market, and the people on it. `verifier` accepts every proof, and so does what `market` asks.
+
+    `strict_market` and `real_verifier` are those that `deploy` makes.
+    """
 
     chain: Chain
     market: Market
+    strict_market: Market
     verifier: str
     real_verifier: str
     owner: LocalAccount
@@ -72,16 +78,16 @@ class World:
             quorum=2,
             slots=SLOTS,
             dim=DIM,
-            k=16,
+            k=11,
             fractional_bits=8,
             commit_window_seconds=COMMIT_WINDOW_SECONDS,
             settle_window_seconds=SETTLE_WINDOW_SECONDS,
             verifier=self.verifier,
-            linear_vka=vka_digest(LINEAR_VKA),
+            update_key=UPDATE_KEY_DIGEST,
             rule_vka=vka_digest(RULE_VKA),
             rule_params=(2,),
             genesis=point(1),
-            empty_slot=point(2),
+            empty_column=point(2),
             genesis_cid=b"\x01\x55genesis",
             rule_name="multi_krum+projection",
         )
@@ -118,17 +124,16 @@ class World:
     def settlement(self, submissions: list[Submission], scores: tuple[int, ...], **changes: Any) -> Settlement:
         """Accepts whoever has a score; the proofs are for the accepting verifier. `changes` are those of the config."""
         points = tuple(submission.point for submission in submissions)
-        filled = [*points, *[point(2)] * (SLOTS - len(points))]
-        head = b"".join(x.to_bytes(32, "big") + y.to_bytes(32, "big") for x, y in filled)
+        triangle = len(points) * (len(points) + 1) // 2
         padding = (0,) * (SLOTS - len(scores))
         return Settlement(
             trainers=tuple(submission.trainer for submission in submissions),
             points=points,
-            gram=tuple(range(-5, 5)),
+            gram=tuple(range(-5, triangle - 5)),
             accept=tuple(score > 0 for score in scores),
             scores=scores + padding,
-            linear_proof=head + b"linear",
-            linear_vka=LINEAR_VKA,
+            update_proof=b"update",
+            update_key=UPDATE_KEY,
             rule_proof=b"rule",
             rule_vka=RULE_VKA,
             terms=ProofTerms.of(self.config(**changes)),
@@ -151,9 +156,12 @@ def build_world(rpc_url: str, private_keys: tuple[str, ...]) -> World:
     owner, aggregator, anyone, *trainers = (Account.from_key(key) for key in private_keys[:9])
     deployment = deploy(chain, owner)
     accepting, _ = create(chain, owner, artifacts.forge("AcceptingVerifier", "Verifiers"))
+    argument, _ = create(chain, owner, artifacts.forge("AcceptingArgument", "Verifiers"))
+    market, _ = create(chain, owner, artifacts.market(), argument)
     return World(
         chain=chain,
-        market=Market(chain, deployment.market),
+        market=Market(chain, market),
+        strict_market=Market(chain, deployment.market),
         verifier=accepting,
         real_verifier=deployment.verifier,
         owner=owner,

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from circuits.linear.gram import full_matrix
 from circuits.rules.pace import Pace, halve_on_plateau, is_met, learning_rate, norm
 from contracts.bindings import TaskState
-from tests.contracts.conftest import SLOTS, World
+from tests.contracts.conftest import World
 
 pytestmark = pytest.mark.slow
 
 TRAINERS = 3
 # Small entries, so that rounds tie; and the largest that a proof can have.
 ENTRIES = st.integers(-3, 3) | st.sampled_from([2**62 - 1, 1 - 2**62])
-GRAMS = st.lists(ENTRIES, min_size=SLOTS * (SLOTS + 1) // 2, max_size=SLOTS * (SLOTS + 1) // 2)
+TRIANGLE = TRAINERS * (TRAINERS + 1) // 2
+GRAMS = st.lists(ENTRIES, min_size=TRIANGLE, max_size=TRIANGLE)
 ACCEPTED = st.lists(st.booleans(), min_size=TRAINERS, max_size=TRAINERS)
 ROUNDS = st.lists(st.tuples(GRAMS, ACCEPTED), min_size=1, max_size=6)
 
@@ -39,7 +40,7 @@ def test_the_contract_keeps_the_same_pace(
         submissions = world.commit(task_id, number, TRAINERS, rounds=len(rounds) + 1)
         given = replace(world.settlement(submissions, (0,) * TRAINERS), gram=tuple(gram), accept=tuple(accept))
         market.settle_round(world.anyone, task_id, number, given)
-        total, count = norm(full_matrix(gram, SLOTS), accept)
+        total, count = norm(full_matrix(gram, TRAINERS), accept)
         pace = halve_on_plateau(pace, patience=patience, norm=total, count=count)
 
         task, settled = market.task(task_id), market.round(task_id, number)

@@ -12,8 +12,8 @@ def custom(signature: str, types: list[str], values: list[object]) -> bytes:
 
 
 def test_custom_errors_have_names_and_arguments() -> None:
-    data = custom("ProvenPointMismatch(uint256)", ["uint256"], [3])
-    assert decode_revert(data, artifacts.market_errors()) == ("ProvenPointMismatch", {"slot": 3})
+    data = custom("ZetaInDomain(uint256)", ["uint256"], [3])
+    assert decode_revert(data, artifacts.market_errors()) == ("ZetaInDomain", {"zeta": 3})
 
 
 def test_fields_and_states_are_readable() -> None:
@@ -29,9 +29,8 @@ def test_fields_and_states_are_readable() -> None:
         "required": "open",
         "actual": "closed",
     }
-    data = custom("VkaMismatch(uint8,bytes32,bytes32)", ["uint8", "bytes32", "bytes32"], [1, b"\1" * 32, b"\2" * 32])
+    data = custom("VkaMismatch(bytes32,bytes32)", ["bytes32", "bytes32"], [b"\1" * 32, b"\2" * 32])
     assert decode_revert(data, artifacts.market_errors())[1] == {
-        "layer": "rule",
         "pinned": "0x" + "01" * 32,
         "given": "0x" + "02" * 32,
     }
@@ -43,6 +42,6 @@ def test_the_languages_own_errors() -> None:
 
 
 def test_anything_else_is_unknown_but_kept() -> None:
-    truncated = custom("ProvenPointMismatch(uint256)", ["uint256"], [3])[:20]
+    truncated = custom("ZetaInDomain(uint256)", ["uint256"], [3])[:20]
     for data in (b"", b"\x01", b"\xde\xad\xbe\xef\x00", truncated, bytes.fromhex("08c379a0")):
         assert decode_revert(data, artifacts.market_errors()) == ("unknown", {"data": "0x" + data.hex()})

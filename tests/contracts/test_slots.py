@@ -10,7 +10,7 @@ from eth_account import Account
 from circuits.bn254 import G1Point
 from circuits.commitment import check_opening
 from circuits.fixedpoint import FixedPoint
-from circuits.linear.gram import full_matrix
+from circuits.linear.gram import full_matrix, padded
 from circuits.model import fold
 from circuits.prover import Prover
 from circuits.statement import Statement
@@ -21,7 +21,7 @@ from tests.scene import REWARD_PER_ROUND_WEI, Round, Scene
 pytestmark = pytest.mark.slow
 
 # The smallest circuits there are at 32 slots: what is tested does not depend on the model's size.
-STATEMENT = Statement(slots=32, dim=8, fmt=FixedPoint(bits=4, fraction_bits=3), logrows=13, rule_params={"f": 0})
+STATEMENT = Statement(slots=32, dim=8, fmt=FixedPoint(bits=4, fraction_bits=3), rule_params={"f": 0})
 FUNDS_WEI = 10**18
 
 
@@ -50,7 +50,7 @@ def test_a_round_settles_under_the_one_rule_key(scene: Scene, count: int, monkey
 
     settled, task = scene.market.round(task_id, 0), scene.market.task(task_id)
     assert (settled.state, task.config.rule_vka) == (RoundState.SETTLED, scene.rule_keys.vka_digest)
-    gram = full_matrix(done.settlement.gram, statement.slots)
+    gram = padded(full_matrix(done.settlement.gram, count), statement.slots)
     accept, scores = statement.rule.reference(gram, statement.active_bits(count), **statement.rule_params)
     assert settled.accept == tuple(map(bool, accept[:count]))
     assert settled.scores == tuple(scores[:count])

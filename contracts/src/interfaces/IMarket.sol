@@ -2,7 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Point} from "../types/Point.sol";
-import {Layer, Round, RoundState, RoundView, Settlement, Updates} from "../types/Round.sol";
+import {Round, RoundState, RoundView, Settlement, Updates} from "../types/Round.sol";
 import {TaskConfig, TaskId, TaskState, TaskView} from "../types/Task.sol";
 
 /// @title A market for proven contributions to federated training
@@ -47,7 +47,7 @@ interface IMarket {
         uint256 settleDeadline
     );
 
-    /// @notice A round's proofs were accepted. `scores` has one entry a slot, `paidWei` one a trainer; `model` is
+    /// @notice A round's proofs were accepted. `scores` has one entry a slot, `paidWei` one a filled slot; `model` is
     /// the new commitment, `norm` is |A|^2 of the sum A of the accepted updates (0 where the task has neither target
     /// nor patience); the learning rate that follows is the first one, halved `halvings` times.
     event RoundSettled(
@@ -108,6 +108,9 @@ interface IMarket {
     error NotAllowed(address trainer);
     /// @notice Thrown when a round names a trainer that has not joined the task.
     error NotJoined(address trainer);
+    /// @notice Thrown when slot 0 of a task with an anchor is filled by somebody else than the owner (its reference), or
+    /// by an account or a point that are not 0 and the previous sum.
+    error WrongAnchor(address trainer, uint256 x, uint256 y);
     /// @notice Thrown when a round names a trainer twice.
     error DuplicateTrainer(address trainer);
     /// @notice Thrown when a round has fewer trainers than the task's quorum.
@@ -134,27 +137,23 @@ interface IMarket {
     /// @notice Thrown when trainers and points are not those that the round committed to.
     error UpdatesMismatch(bytes32 committed, bytes32 given);
 
-    /// @notice Thrown when the Gram triangle or the scores have not the length that the task's slots ask for, or
+    /// @notice Thrown when the Gram triangle or the scores have not the length that trainers or slots ask for, or
     /// lists that belong together differ in length.
     error WrongLength(bytes32 field, uint256 length, uint256 required);
-    /// @notice Thrown when a Gram entry's magnitude is 2^62 or more.
-    error GramOutOfRange(uint256 index, int64 value);
-    /// @notice Thrown when a slot that nobody filled is accepted.
-    error AcceptedEmptySlot(uint256 acceptBits, uint256 trainerCount);
+    /// @notice Thrown when a slot is accepted that holds no trainer's update.
+    error AcceptedInactiveSlot(uint256 acceptBits, uint256 activeBits);
     /// @notice Thrown when a slot that is not accepted has a score.
     error ScoreWithoutAccept(uint256 slot, uint64 score);
-    /// @notice Thrown when a linear proof is too short to hold one point a slot.
-    error LinearProofTooShort(uint256 lengthBytes, uint256 minimumBytes);
-    /// @notice Thrown when a point in the linear proof is not the one registered for its slot.
-    error ProvenPointMismatch(uint256 slot);
     /// @notice Thrown when a settlement's proof terms are not the task's.
     error ProofTermsMismatch(bytes32 pinned, bytes32 given);
-    /// @notice Thrown when verifying-key words are not those that the task pinned.
-    error VkaMismatch(Layer layer, bytes32 pinned, bytes32 given);
-    /// @notice Thrown when the verifier does not accept a proof.
-    error ProofRejected(Layer layer);
+    /// @notice Thrown when the update argument's key is not the one that the task pinned.
+    error UpdateKeyMismatch(bytes32 pinned, bytes32 given);
+    /// @notice Thrown when the rule layer's verifying-key words are not those that the task pinned.
+    error VkaMismatch(bytes32 pinned, bytes32 given);
+    /// @notice Thrown when the verifier does not accept the rule layer's proof.
+    error ProofRejected();
     /// @notice Thrown when the verifier accepts, but answers with something else than success and the pinned digest.
-    error VerifierMisbehaved(Layer layer);
+    error VerifierMisbehaved();
     /// @notice Thrown when a curve precompile fails.
     error PrecompileFailed(uint256 precompile);
 

@@ -105,21 +105,22 @@ library Commitments {
     /// @notice What a task keeps of its two public columns to know them again.
     /// @dev Half an x is enough: an honest point meets it once in 2^127, and its trainer would draw again.
     function publicHalvesOf(TaskConfig calldata config) internal pure returns (uint256) {
-        return (config.genesis.x << 128) | (config.emptySlot.x & type(uint128).max);
+        return (config.genesis.x << 128) | (config.emptyColumn.x & type(uint128).max);
     }
 
-    /// @notice Reverts unless every point is valid, belongs to `round`, is nobody else's and no public column, and
-    /// every trainer comes once.
+    /// @notice Reverts unless every point from entry `first` on is valid, belongs to `round` and is no public column, and
+    /// no point and no trainer comes twice.
     function requireFresh(
         uint256 rounds,
         uint256 publicHalves,
         Round round,
         address[] calldata trainers,
-        Point[] calldata points
+        Point[] calldata points,
+        uint256 first
     ) internal pure {
         uint256 repeated = _repeated(trainers, points);
         uint256 count = points.length;
-        for (uint256 i = 0; i < count; ++i) {
+        for (uint256 i = first; i < count; ++i) {
             (uint256 x, uint256 y) = (points[i].x, points[i].y);
             if (!Bn254.isValid(x, y)) revert IMarket.InvalidPoint(x, y);
             uint256 belongsTo = roundOfPoint(x, rounds);

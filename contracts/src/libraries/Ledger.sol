@@ -37,13 +37,19 @@ library Ledger {
         }
     }
 
-    /// @notice `amountWei` in `count` >= 1 parts that differ by at most one wei, the larger ones first.
+    /// @notice `amountWei` in parts that differ by at most one wei, the larger ones first, for entries `first` to
+    /// `count` - 1, of which there is one at least; 0 for those before.
     /// @dev Nothing is left over: an owner who is also the aggregator must not get a remainder of the bond back.
-    function equally(uint128 amountWei, uint256 count) internal pure returns (uint256[] memory shares) {
+    function equally(uint128 amountWei, uint256 first, uint256 count)
+        internal
+        pure
+        returns (uint256[] memory shares)
+    {
         shares = new uint256[](count);
-        uint256 larger = amountWei % count;
-        for (uint256 i = 0; i < count; ++i) {
-            shares[i] = amountWei / count + (i < larger ? 1 : 0);
+        uint256 parts = count - first;
+        uint256 larger = first + amountWei % parts;
+        for (uint256 i = first; i < count; ++i) {
+            shares[i] = amountWei / parts + (i < larger ? 1 : 0);
         }
     }
 

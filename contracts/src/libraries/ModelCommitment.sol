@@ -24,12 +24,11 @@ library ModelCommitment {
     }
 
     /// @notice M + (K / n) * (sum of the n accepted points); M itself if nobody was accepted.
-    function move(Point memory model, Point[] calldata points, uint256 acceptBits, uint256 modelScale)
+    function move(Point memory model, Point memory sum, uint256 accepted, uint256 modelScale)
         internal
         view
         returns (Point memory)
     {
-        (Point memory sum, uint256 accepted) = Bn254.sum(points, acceptBits);
         if (accepted == 0) return model;
         // Exact: K is a multiple of every number of accepted updates.
         // slither-disable-next-line divide-before-multiply

@@ -12,28 +12,27 @@ library Pace {
     /// @dev Where every rate of 64 bits is 0.
     uint8 internal constant MAX_HALVINGS = 64;
 
-    /// @notice |A|^2 and n of a round, from its Gram triangle over all slots.
-    /// @dev |A|^2 is a sum of at most 32^2 entries below 2^62 in magnitude: below 2^72. It is a square, and a proven
+    /// @notice |A|^2 and n of a round, from its Gram triangle over the filled slots, 8 bytes an integer.
+    /// @dev The gate has checked the triangle's length, and that no empty slot is accepted. |A|^2 is a sum of at most 32^2 entries below 2^62 in magnitude: below 2^72. It is a square, and a proven
     /// Gram matrix makes it one; if it were not, below 0 counts as 0.
-    function norm(int64[] calldata gram, uint256 slots, uint256 acceptBits)
+    function norm(bytes calldata gram, uint256 filled, uint256 acceptBits)
         internal
         pure
         returns (uint80 sum, uint8 count)
     {
         int256 total = 0;
         uint256 entry = 0;
-        // Safe: see above for the sum; `entry` counts the triangle's entries, whose number the gate has checked, and
-        // calldata is read with its bounds checked.
+        // Safe: see above for the sum; `entry` counts the triangle's entries.
         unchecked {
-            for (uint256 i = 0; i < slots; ++i) {
+            for (uint256 i = 0; i < filled; ++i) {
                 if ((acceptBits >> i) & 1 == 0) {
-                    entry += slots - i;
+                    entry += filled - i;
                     continue;
                 }
                 ++count;
-                total += gram[entry++];
-                for (uint256 j = i + 1; j < slots; ++j) {
-                    if ((acceptBits >> j) & 1 == 1) total += 2 * int256(gram[entry]);
+                total += _entry(gram, entry++);
+                for (uint256 j = i + 1; j < filled; ++j) {
+                    if ((acceptBits >> j) & 1 == 1) total += 2 * _entry(gram, entry);
                     ++entry;
                 }
             }
@@ -66,6 +65,14 @@ library Pace {
     /// @notice The current round's learning rate, in units of 2^-32.
     function learningRate(Task storage task) internal view returns (uint256) {
         return task.config.learningRate >> task.pace.halvings;
+    }
+
+    /// @dev Entry `index` of the triangle, which has it.
+    function _entry(bytes calldata gram, uint256 index) private pure returns (int256 value) {
+        // Safe: reads calldata only.
+        assembly ("memory-safe") {
+            value := sar(192, calldataload(add(gram.offset, shl(3, index))))
+        }
     }
 
     function _isBelow(uint256 sum, uint256 count, uint256 bestNorm, uint256 bestCount)

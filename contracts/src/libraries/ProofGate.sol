@@ -4,40 +4,34 @@ pragma solidity 0.8.30;
 import {Bn254} from "./Bn254.sol";
 import {IHalo2Verifier} from "../interfaces/IHalo2Verifier.sol";
 import {IMarket} from "../interfaces/IMarket.sol";
+import {IUpdateArgument} from "../interfaces/IUpdateArgument.sol";
 import {Point} from "../types/Point.sol";
-import {Layer, ProofTerms, Settlement} from "../types/Round.sol";
+import {ProofTerms, Settlement} from "../types/Round.sol";
 import {TaskConfig} from "../types/Task.sol";
 
 /// @title What stands between a proof and the money
-/// @notice Both layers' public inputs are built here, from the task's own terms and state and from one array of Gram
-/// integers; the caller has no say in them.
+/// @notice What both layers are about is taken from the task's own terms and state, and from one array of Gram integers;
+/// the caller has no say in it.
 library ProofGate {
-    /// @dev Bytes of a commitment at the head of a linear proof: x and y, big-endian.
-    uint256 private constant POINT_BYTES = 64;
-    int256 private constant GRAM_LIMIT = 0x4000000000000000; // 2^62
+    uint256 private constant GRAM_BYTES = 8;
 
     /// @notice Reverts, naming the reason, unless both proofs hold for exactly this settlement of this task.
     /// @dev The caller has checked trainers and points against the round's record: they are at most one a slot.
     /// @param pinned What `pinOf` gave for the task's terms.
+    /// @param context What the update argument is bound to: this chain, contract, task and round.
+    /// @param activeBits Bit i: slot i holds a trainer's update.
     function requireProven(
+        IUpdateArgument updateArgument,
         bytes32 pinned,
+        bytes32 context,
         uint256 slots,
-        Point storage emptySlot,
+        uint256 activeBits,
         Settlement calldata settlement
     ) internal view {
-        ProofTerms calldata terms = settlement.terms;
-        bytes32 given = keccak256(abi.encode(terms));
-        if (given != pinned) revert IMarket.ProofTermsMismatch(pinned, given);
-        _requireShape(settlement, slots);
-        _requireProvenPoints(settlement.linearProof, settlement.points, emptySlot, slots);
-
-        uint256[] memory linear = linearInstances(settlement.gram, slots * terms.dim);
-        uint256[] memory rule = ruleInstances(settlement, slots, linear);
-        address verifier = terms.verifier;
-        _requireAccepted(
-            Layer.Linear, verifier, terms.linearVka, settlement.linearProof, linear, settlement.linearVka
-        );
-        _requireAccepted(Layer.Rule, verifier, terms.ruleVka, settlement.ruleProof, rule, settlement.ruleVka);
+        _requireTerms(pinned, settlement.terms);
+        _requireShape(settlement, slots, activeBits);
+        _requireArgued(updateArgument, context, settlement);
+        _requireAccepted(settlement, ruleInstances(settlement, slots, activeBits));
     }
 
     /// @notice The word that pins a task's terms.
@@ -46,8 +40,7 @@ library ProofGate {
             abi.encode(
                 ProofTerms({
                     verifier: config.verifier,
-                    dim: config.dim,
-                    linearVka: config.linearVka,
+                    updateKey: config.updateKey,
                     ruleVka: config.ruleVka,
                     ruleParams: config.ruleParams
                 })
@@ -55,39 +48,25 @@ library ProofGate {
         );
     }
 
-    /// @notice Public instances of the linear layer: the Gram triangle, then the range check's tally slots * dim.
-    function linearInstances(int64[] calldata gram, uint256 tally)
-        internal
-        pure
-        returns (uint256[] memory instances)
-    {
-        instances = new uint256[](gram.length + 1);
-        _putGram(instances, gram);
-        instances[gram.length] = tally;
-    }
-
-    /// @notice Public instances of the rule layer: Gram triangle, active, parameters, accept, scores.
+    /// @notice Public instances of the rule layer: Gram triangle over all slots, active, parameters, accept, scores.
     /// Reverts with ScoreWithoutAccept where a slot that is not accepted has a score.
-    /// @param linear The linear layer's instances: they begin with the same triangle, which is taken from there.
-    function ruleInstances(Settlement calldata settlement, uint256 slots, uint256[] memory linear)
+    function ruleInstances(Settlement calldata settlement, uint256 slots, uint256 activeBits)
         internal
         pure
         returns (uint256[] memory instances)
     {
         uint256[] calldata params = settlement.terms.ruleParams;
-        uint256 triangle = linear.length - 1;
+        uint256 triangle = slots * (slots + 1) / 2;
         instances = new uint256[](triangle + 3 * slots + params.length);
-        uint256 trainerCount = settlement.points.length;
+        _putGram(instances, settlement.gram, settlement.points.length, slots);
         uint256 acceptBits = settlement.acceptBits;
         uint64[] calldata scores = settlement.scores;
         uint256 wrong = slots;
-        // Safe: `instances` was allocated for exactly these five parts, `linear` has the triangle, and there is one
-        // score a slot (_requireShape). A score is 0, or 64 bits at most and accepted.
+        // Safe: `instances` was allocated for exactly these five parts, and there is one score a slot (_requireShape).
+        // A score is 0, or 64 bits at most and accepted.
         assembly ("memory-safe") {
-            let to := add(instances, 0x20)
+            let to := add(add(instances, 0x20), shl(5, triangle))
             let slotsBytes := shl(5, slots)
-            mcopy(to, add(linear, 0x20), shl(5, triangle))
-            to := add(to, shl(5, triangle))
             calldatacopy(add(to, slotsBytes), params.offset, shl(5, params.length))
             // From a slot's active bit to its accept bit; its score is one list behind that.
             let toAccept := add(slotsBytes, shl(5, params.length))
@@ -99,7 +78,7 @@ library ProofGate {
                     wrong := i
                     break
                 }
-                mstore(to, lt(i, trainerCount))
+                mstore(to, and(shr(i, activeBits), 1))
                 mstore(add(to, toAccept), accepted)
                 mstore(add(to, toScore), score)
                 to := add(to, 0x20)
@@ -108,112 +87,67 @@ library ProofGate {
         if (wrong != slots) revert IMarket.ScoreWithoutAccept(wrong, scores[wrong]);
     }
 
-    function _requireShape(Settlement calldata settlement, uint256 slots) private pure {
-        uint256 triangle = slots * (slots + 1) / 2;
-        if (settlement.gram.length != triangle) {
-            revert IMarket.WrongLength("gram", settlement.gram.length, triangle);
+    function _requireTerms(bytes32 pinned, ProofTerms calldata terms) private pure {
+        bytes32 given = keccak256(abi.encode(terms));
+        if (given != pinned) revert IMarket.ProofTermsMismatch(pinned, given);
+    }
+
+    /// @dev The linear layer: under the pinned key, for these points and this Gram matrix.
+    function _requireArgued(IUpdateArgument updateArgument, bytes32 context, Settlement calldata settlement)
+        private
+        view
+    {
+        bytes32 key = updateArgument.verify(
+            settlement.updateKey, context, settlement.points, settlement.gram, settlement.updateProof
+        );
+        bytes32 pinned = settlement.terms.updateKey;
+        if (key != pinned) revert IMarket.UpdateKeyMismatch(pinned, key);
+    }
+
+    function _requireShape(Settlement calldata settlement, uint256 slots, uint256 activeBits) private pure {
+        uint256 filled = settlement.points.length;
+        uint256 gramBytes = GRAM_BYTES * filled * (filled + 1) / 2;
+        if (settlement.gram.length != gramBytes) {
+            revert IMarket.WrongLength("gram", settlement.gram.length, gramBytes);
         }
         if (settlement.scores.length != slots) {
             revert IMarket.WrongLength("scores", settlement.scores.length, slots);
         }
         uint256 acceptBits = settlement.acceptBits;
-        uint256 trainerCount = settlement.points.length;
-        if (acceptBits >> trainerCount != 0) revert IMarket.AcceptedEmptySlot(acceptBits, trainerCount);
+        if (acceptBits & ~activeBits != 0) revert IMarket.AcceptedInactiveSlot(acceptBits, activeBits);
     }
 
-    /// @dev The verifier hashes the commitments at the proof's head, but compares them with nothing: this does.
-    function _requireProvenPoints(
-        bytes calldata proof,
-        Point[] calldata points,
-        Point storage emptySlot,
-        uint256 slots
-    ) private view {
-        if (proof.length < slots * POINT_BYTES) {
-            revert IMarket.LinearProofTooShort(proof.length, slots * POINT_BYTES);
-        }
-        uint256 count = points.length;
-        if (!_startsWith(proof, points)) {
-            for (uint256 i = 0; i < count; ++i) {
-                _requireProvenPoint(proof, i, points[i].x, points[i].y);
-            }
-        }
-        if (count == slots) return;
-        (uint256 emptyX, uint256 emptyY) = (emptySlot.x, emptySlot.y);
-        for (uint256 i = count; i < slots; ++i) {
-            _requireProvenPoint(proof, i, emptyX, emptyY);
-        }
-    }
-
-    /// @dev Compared by hash. `proof` is known to be long enough.
-    function _startsWith(bytes calldata proof, Point[] calldata points) private pure returns (bool same) {
-        // Safe: copies 64 bytes a point, twice, to free memory, which stays free.
-        assembly ("memory-safe") {
-            let size := shl(6, points.length)
-            let given := mload(0x40)
-            let proven := add(given, size)
-            calldatacopy(given, points.offset, size)
-            calldatacopy(proven, proof.offset, size)
-            same := eq(keccak256(given, size), keccak256(proven, size))
-        }
-    }
-
-    /// @dev `proof` is known to hold a point for this slot.
-    function _requireProvenPoint(bytes calldata proof, uint256 slot, uint256 x, uint256 y) private pure {
-        uint256 provenX;
-        uint256 provenY;
-        // Safe: reads calldata only.
-        assembly ("memory-safe") {
-            let at := add(proof.offset, mul(slot, 0x40))
-            provenX := calldataload(at)
-            provenY := calldataload(add(at, 0x20))
-        }
-        if (provenX != x || provenY != y) revert IMarket.ProvenPointMismatch(slot);
-    }
-
-    /// @dev As field elements. `instances` has room.
-    function _putGram(uint256[] memory instances, int64[] calldata gram) private pure {
-        uint256 count = gram.length;
+    /// @dev The triangle over all slots, as field elements; it is 0 wherever a slot is empty. `instances` has room, and
+    /// is all zeros.
+    function _putGram(uint256[] memory instances, bytes calldata gram, uint256 filled, uint256 slots) private pure {
         uint256 field = Bn254.SCALAR_FIELD;
-        bool outside;
-        // Safe: reads `count` words of calldata, and writes as many words of `instances`. A word that is a proper
-        // int64 of a magnitude below the limit passes, and no other.
+        // Safe: reads filled (filled + 1) / 2 integers of 8 bytes, which `gram` was checked to hold, and writes row by
+        // row into a triangle of more, or as many, slots.
         assembly ("memory-safe") {
             let at := gram.offset
-            let end := add(at, shl(5, count))
-            let ahead := sub(add(instances, 0x20), at)
-            let highest := sub(GRAM_LIMIT, 1)
-            let width := shl(1, highest)
-            for {} lt(at, end) { at := add(at, 0x20) } {
-                let value := calldataload(at)
-                outside := or(outside, gt(add(value, highest), width))
-                // A negative value counts from the field's end.
-                mstore(add(at, ahead), add(value, and(field, sar(255, value))))
+            let to := add(instances, 0x20)
+            for { let i := 0 } lt(i, filled) { i := add(i, 1) } {
+                let end := add(to, shl(5, sub(filled, i)))
+                for {} lt(to, end) { to := add(to, 0x20) } {
+                    let value := sar(192, calldataload(at))
+                    // A negative value counts from the field's end.
+                    mstore(to, add(value, and(field, sar(255, value))))
+                    at := add(at, 8)
+                }
+                to := add(to, shl(5, sub(slots, filled)))
             }
         }
-        if (outside) _revertOutside(gram);
     }
 
-    function _revertOutside(int64[] calldata gram) private pure {
-        for (uint256 i = 0; i < gram.length; ++i) {
-            int256 value = gram[i];
-            if (value >= GRAM_LIMIT || value <= -GRAM_LIMIT) revert IMarket.GramOutOfRange(i, gram[i]);
-        }
-    }
-
-    function _requireAccepted(
-        Layer layer,
-        address verifier,
-        bytes32 pinned,
-        bytes calldata proof,
-        uint256[] memory instances,
-        bytes32[] calldata vka
-    ) private view {
+    /// @dev The rule layer.
+    function _requireAccepted(Settlement calldata settlement, uint256[] memory instances) private view {
+        bytes32 pinned = settlement.terms.ruleVka;
         (bytes32 given, bool ok, uint256 answerBytes, uint256 success, bytes32 digest) =
-            _ask(verifier, pinned, proof, instances, vka);
-        if (given != pinned) revert IMarket.VkaMismatch(layer, pinned, given);
-        if (!ok) revert IMarket.ProofRejected(layer);
+            _ask(settlement.terms.verifier, pinned, settlement.ruleProof, instances, settlement.ruleVka);
+        if (given != pinned) revert IMarket.VkaMismatch(pinned, given);
+        if (!ok) revert IMarket.ProofRejected();
         // Also what an address without code leads to: it succeeds and answers nothing.
-        if (answerBytes < 64 || success != 1 || digest != pinned) revert IMarket.VerifierMisbehaved(layer);
+        if (answerBytes < 64 || success != 1 || digest != pinned) revert IMarket.VerifierMisbehaved();
     }
 
     /// @dev Hashes the key, and asks the verifier only if it is the pinned one. A static call, since a verifier has no

@@ -3,7 +3,7 @@ pragma solidity 0.8.30;
 
 import {Bn254} from "./Bn254.sol";
 import {IMarket} from "../interfaces/IMarket.sol";
-import {TaskConfig} from "../types/Task.sol";
+import {Anchor, TaskConfig} from "../types/Task.sol";
 
 /// @title Which terms a task may have
 library TaskTerms {
@@ -66,7 +66,7 @@ library TaskTerms {
         _atLeast("slots", config.slots, MIN_SLOTS);
         _atMost("slots", config.slots, MAX_SLOTS);
         _atLeast("quorum", config.quorum, 1);
-        _atMost("quorum", config.quorum, config.slots);
+        _atMost("quorum", config.quorum, config.slots - (config.anchor == Anchor.None ? 0 : 1));
         if (config.bits != 4 && config.bits != 8 && config.bits != 16) {
             revert IMarket.FieldNotAllowed("bits", config.bits);
         }
@@ -79,17 +79,17 @@ library TaskTerms {
 
     function _requireProofs(TaskConfig calldata config) private view {
         if (config.verifier.code.length == 0) revert IMarket.VerifierWithoutCode(config.verifier);
-        _atLeast("linearVka", uint256(config.linearVka), 1);
+        _atLeast("updateKey", uint256(config.updateKey), 1);
         _atLeast("ruleVka", uint256(config.ruleVka), 1);
         _atMost("ruleParams.length", config.ruleParams.length, MAX_RULE_PARAMS);
         for (uint256 i = 0; i < config.ruleParams.length; ++i) {
             _atMost("ruleParams", config.ruleParams[i], Bn254.SCALAR_FIELD - 1);
         }
         Bn254.requireValid(config.genesis);
-        Bn254.requireValid(config.emptySlot);
+        Bn254.requireValid(config.emptyColumn);
         // One column for two purposes.
-        if (config.emptySlot.x == config.genesis.x) {
-            revert IMarket.PointAlreadyUsed(config.emptySlot.x, config.emptySlot.y);
+        if (config.emptyColumn.x == config.genesis.x) {
+            revert IMarket.PointAlreadyUsed(config.emptyColumn.x, config.emptyColumn.y);
         }
     }
 

@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Point} from "./Point.sol";
+import {VerifyingKey} from "./UpdateArgument.sol";
 
 /// @notice Number of a round within its task; the first is 0.
 type Round is uint32;
@@ -25,12 +26,6 @@ enum RoundState {
     Expired
 }
 
-/// @notice One layer of a round's proof.
-enum Layer {
-    Linear,
-    Rule
-}
-
 /// @notice A round as views return it; deadlines are Unix seconds, 0 where they do not apply. Who took part, and
 /// what came of it, is in the round's logs.
 /// @param updates Hash of the current round's trainers and points, once it is committed (Commitments.updatesHash).
@@ -42,10 +37,13 @@ struct RoundView {
 }
 
 /// @notice Everything that commits a round; entry i of each list fills slot i.
-/// @param trainers Members of the task, each once.
-/// @param points Commitments to the updates, each with an x that is the round modulo the task's rounds.
+/// @param trainers Members of the task, each once. Slot 0 of a task with an anchor: the owner for its reference, 0 for
+/// the previous sum.
+/// @param points Commitments to the updates, each with an x that is the round modulo the task's rounds; but the
+/// previous sum is what it is.
 /// @param cids Binary CIDv1 of each update's bytes, 1..128 bytes.
-/// @param signatures Each trainer's EIP-712 signature over UpdateCommitment (ERC-1271 for contract wallets).
+/// @param signatures Each trainer's EIP-712 signature over UpdateCommitment (ERC-1271 for contract wallets); nobody
+/// signs for the previous sum, whose entry is ignored.
 struct Updates {
     address[] trainers;
     Point[] points;
@@ -55,10 +53,13 @@ struct Updates {
 
 /// @notice Those of a task's terms that its proofs depend on. A settlement brings them along, and one pinned word says
 /// whether they are the task's: that is cheaper than to read them from storage.
+/// @param verifier Checks the rule layer's proofs.
+/// @param updateKey keccak256 of the update argument's verifying key.
+/// @param ruleVka keccak256 of the rule layer's verifying-key words.
+/// @param ruleParams Public parameters of the rule.
 struct ProofTerms {
     address verifier;
-    uint32 dim;
-    bytes32 linearVka;
+    bytes32 updateKey;
     bytes32 ruleVka;
     uint256[] ruleParams;
 }
@@ -66,20 +67,22 @@ struct ProofTerms {
 /// @notice Everything that settles a round.
 /// @param trainers As committed, in slot order.
 /// @param points As committed, in slot order.
-/// @param gram Upper triangle of the Gram matrix over all slots, row by row: slots * (slots + 1) / 2 integers.
+/// @param gram Upper triangle of the Gram matrix over the filled slots, row by row: 8 bytes an integer, big-endian.
 /// @param acceptBits Bit i: the rule accepts slot i.
 /// @param scores One a slot, 0 for each that is not accepted.
-/// @param linearVka Verifying-key words of the linear layer.
+/// @param updateProof The update argument.
+/// @param updateKey The update argument's verifying key.
+/// @param ruleProof Proof of the rule layer.
 /// @param ruleVka Verifying-key words of the rule layer.
 /// @param terms The task's own.
 struct Settlement {
     address[] trainers;
     Point[] points;
-    int64[] gram;
+    bytes gram;
     uint256 acceptBits;
     uint64[] scores;
-    bytes linearProof;
-    bytes32[] linearVka;
+    bytes updateProof;
+    VerifyingKey updateKey;
     bytes ruleProof;
     bytes32[] ruleVka;
     ProofTerms terms;

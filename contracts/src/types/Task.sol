@@ -21,16 +21,26 @@ enum TaskState {
     Closed
 }
 
+/// @notice What slot 0 of every round holds instead of a trainer's update. It is never active: neither accepted nor
+/// paid. `Reference`: the owner's own update. `PreviousSum`: the sum of the updates accepted in the round before, or
+/// the empty column where there is none.
+enum Anchor {
+    None,
+    Reference,
+    PreviousSum
+}
+
 /// @notice What a task promises. It never changes after `createTask`. The order packs it into storage: a call reads
 /// few words.
 /// @param aggregator The only account that may post the bond, commit rounds and publish models.
 /// @param rounds Number of rounds, numbered from 0; at most 65,536.
 /// @param commitWindowSeconds From a round's opening to the latest `commitRound`.
 /// @param settleWindowSeconds From `commitRound` to the latest `settleRound`.
-/// @param verifier The reusable Halo2 verifier that both layers' proofs are checked with.
+/// @param verifier The reusable Halo2 verifier that the rule layer's proofs are checked with.
 /// @param dim Length of an update, 1..2^k - 518.
-/// @param quorum Fewest trainers of a committed round, 1..slots.
-/// @param slots Slots of both circuits, 3..32.
+/// @param quorum Fewest trainers of a committed round, 1..slots; an anchor does not count, and takes a slot.
+/// @param slots Slots of the rule's circuit, 3..32.
+/// @param anchor What slot 0 holds, see Anchor.
 /// @param bits Width of an update's entry: 4, 8 or 16.
 /// @param k Log2 of the commitment's domain, 10..28.
 /// @param fractionalBits q of the public scale 2^-q, at most 64.
@@ -45,11 +55,11 @@ enum TaskState {
 /// @param stakeWei Posted by each trainer when it joins, returned with the task's end; 0 asks for none.
 /// @param allowRoot Merkle root of those who may join (OpenZeppelin's standard tree over one address a leaf); 0 is
 /// open to all.
-/// @param linearVka keccak256 of the linear layer's verifying-key words.
+/// @param updateKey keccak256 of the update argument's verifying key.
 /// @param ruleVka keccak256 of the rule layer's verifying-key words.
 /// @param ruleParams Public parameters of the rule (for multi-Krum: f), each a field element, at most 16.
 /// @param genesis Commitment to the model before the first round.
-/// @param emptySlot Commitment to the public column of a slot that nobody filled.
+/// @param emptyColumn Commitment to the public column without data: what stands for the sum of the round before the first.
 struct TaskConfig {
     address aggregator;
     uint32 rounds;
@@ -59,6 +69,7 @@ struct TaskConfig {
     uint32 dim;
     uint8 quorum;
     uint8 slots;
+    Anchor anchor;
     uint8 bits;
     uint8 k;
     uint8 fractionalBits;
@@ -71,11 +82,11 @@ struct TaskConfig {
     uint128 bondWei;
     uint128 stakeWei;
     bytes32 allowRoot;
-    bytes32 linearVka;
+    bytes32 updateKey;
     bytes32 ruleVka;
     uint256[] ruleParams;
     Point genesis;
-    Point emptySlot;
+    Point emptyColumn;
 }
 
 /// @notice One account's standing in one task. Joining writes the word, so that a first credit does not pay for it.
@@ -98,7 +109,7 @@ struct PaceState {
 /// @notice What changes as a task proceeds, in one word: a call reads it once and writes it once.
 /// @param roundState Of the current round.
 /// @param phaseStartedAt When the current round was opened or, once it is committed, committed (Unix seconds).
-/// @param quorum, slots As in the config; here so that a commit reads a word less.
+/// @param quorum, slots, anchor As in the config; here so that a commit reads a word less.
 /// @param escrowWei Reward not yet credited to anyone.
 struct Progress {
     TaskState state;
@@ -107,6 +118,7 @@ struct Progress {
     uint40 phaseStartedAt;
     uint8 quorum;
     uint8 slots;
+    Anchor anchor;
     uint128 escrowWei;
 }
 
@@ -115,8 +127,9 @@ struct Progress {
 /// @param createdAtBlock Where the task's logs begin.
 /// @param updates Hash of the last committed round's trainers and points; before the first, anything but 0.
 /// @param proofTerms Pins what proofs depend on, see ProofGate.
-/// @param publicHalves The low 128 bits of the x of genesis and empty slot, so that a commit reads one word.
+/// @param publicHalves The low 128 bits of the x of genesis and empty column, so that a commit reads one word.
 /// @param model Commitment to the current model.
+/// @param previousSum Where it is the anchor: commitment to the sum of the updates accepted last.
 struct Task {
     Progress progress;
     address owner;
@@ -126,6 +139,7 @@ struct Task {
     uint256 publicHalves;
     Point model;
     PaceState pace;
+    Point previousSum;
     TaskConfig config;
     mapping(address account => Account) accounts;
 }

@@ -263,18 +263,19 @@ contract MarketHandler is MarketFixture {
     function _settlement(TaskId taskId, uint256 seed) private view returns (Settlement memory given) {
         given.trainers = _committedTrainers[taskId];
         given.points = _committedPoints[taskId];
-        given.gram = new int64[](SLOTS * (SLOTS + 1) / 2);
-        for (uint256 i = 0; i < given.gram.length; ++i) {
-            given.gram[i] = int64(int256(uint256(keccak256(abi.encode(seed, i))) % 600)) - 150;
+        int64[] memory gram = new int64[](given.points.length * (given.points.length + 1) / 2);
+        for (uint256 i = 0; i < gram.length; ++i) {
+            gram[i] = int64(int256(uint256(keccak256(abi.encode(seed, i))) % 600)) - 150;
         }
+        given.gram = packed(gram);
         given.scores = new uint64[](SLOTS);
         for (uint256 i = 0; i < given.points.length; ++i) {
             if ((seed >> i) & 1 == 0) continue;
             given.acceptBits |= 1 << i;
             given.scores[i] = uint64(seed >> (16 * i)) % 1000;
         }
-        given.linearProof = slotPoints(given.points, SLOTS);
-        given.linearVka = linearVka();
+        given.updateProof = "update proof";
+        given.updateKey = updateKey();
         given.ruleVka = ruleVka();
         given.terms = termsOf(market.taskOf(taskId).config);
     }

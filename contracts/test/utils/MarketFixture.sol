@@ -5,8 +5,9 @@ import {Market} from "../../src/Market.sol";
 import {Point} from "../../src/types/Point.sol";
 import {ProofTerms, Round, Settlement, Updates} from "../../src/types/Round.sol";
 import {TaskConfig, TaskId} from "../../src/types/Task.sol";
+import {VerifyingKey} from "../../src/types/UpdateArgument.sol";
 import {Test} from "./Test.sol";
-import {AcceptingVerifier} from "./Verifiers.sol";
+import {AcceptingArgument, AcceptingVerifier} from "./Verifiers.sol";
 
 /// @notice One trainer's signed update, in the order of the slots.
 struct Submission {
@@ -19,7 +20,7 @@ struct Submission {
 /// @notice A market, its people, and the steps of a round. Trainer i has private key TRAINER_KEY + i.
 abstract contract MarketFixture is Test {
     uint256 internal constant TRAINER_KEY = 0xA11CE;
-    uint256 internal constant EMPTY_SLOT_SCALAR = 7;
+    uint256 internal constant EMPTY_COLUMN_SCALAR = 7;
     uint256 internal constant GENESIS_SCALAR = 11;
     uint256 internal constant START = 1_800_000_000;
     uint256 internal constant COMMIT_WINDOW = 100;
@@ -38,7 +39,7 @@ abstract contract MarketFixture is Test {
 
     function setUp() public virtual {
         vm.warp(START);
-        market = new Market();
+        market = new Market(new AcceptingArgument());
         verifier = address(new AcceptingVerifier());
         vm.deal(OWNER, 1e30);
         vm.deal(AGGREGATOR, 1e30);
@@ -60,17 +61,17 @@ abstract contract MarketFixture is Test {
         config.commitWindowSeconds = uint32(COMMIT_WINDOW);
         config.settleWindowSeconds = uint32(SETTLE_WINDOW);
         config.verifier = verifier;
-        config.linearVka = keccak256(abi.encodePacked(linearVka()));
+        config.updateKey = keccak256(abi.encode(updateKey()));
         config.ruleVka = keccak256(abi.encodePacked(ruleVka()));
         config.ruleParams = new uint256[](1);
         config.ruleParams[0] = 2;
         config.genesis = pointOf(GENESIS_SCALAR);
-        config.emptySlot = pointOf(EMPTY_SLOT_SCALAR);
+        config.emptyColumn = pointOf(EMPTY_COLUMN_SCALAR);
     }
 
-    function linearVka() internal pure returns (bytes32[] memory vka) {
-        vka = new bytes32[](2);
-        (vka[0], vka[1]) = (keccak256("linear 0"), keccak256("linear 1"));
+    function updateKey() internal view returns (VerifyingKey memory key) {
+        (key.n, key.dim, key.bits, key.bits0) = (2 ** 16, 650, 8, 8);
+        key.selector = pointOf(13);
     }
 
     function ruleVka() internal pure returns (bytes32[] memory vka) {
@@ -149,10 +150,10 @@ abstract contract MarketFixture is Test {
             result.trainers[i] = trainer(i);
             result.points[i] = pointOf(updateScalar(round, i));
         }
-        result.gram = new int64[](slots * (slots + 1) / 2);
+        result.gram = new bytes(count * (count + 1) * 4);
         result.scores = new uint64[](slots);
-        result.linearProof = abi.encodePacked(slotPoints(result.points, slots), "rest of the linear proof");
-        result.linearVka = linearVka();
+        result.updateProof = "update proof";
+        result.updateKey = updateKey();
         result.ruleProof = "rule proof";
         result.ruleVka = ruleVka();
         result.terms = termsOf(defaultConfig());
@@ -161,18 +162,16 @@ abstract contract MarketFixture is Test {
     function termsOf(TaskConfig memory config) internal pure returns (ProofTerms memory) {
         return ProofTerms({
             verifier: config.verifier,
-            dim: config.dim,
-            linearVka: config.linearVka,
+            updateKey: config.updateKey,
             ruleVka: config.ruleVka,
             ruleParams: config.ruleParams
         });
     }
 
-    /// @notice The head of a linear proof: registered points, then the empty slot's.
-    function slotPoints(Point[] memory points, uint256 slots) internal view returns (bytes memory head) {
-        for (uint256 i = 0; i < slots; ++i) {
-            Point memory point = i < points.length ? points[i] : pointOf(EMPTY_SLOT_SCALAR);
-            head = abi.encodePacked(head, point.x, point.y);
+    /// @notice A Gram triangle as a settlement has it.
+    function packed(int64[] memory gram) internal pure returns (bytes memory data) {
+        for (uint256 i = 0; i < gram.length; ++i) {
+            data = abi.encodePacked(data, gram[i]);
         }
     }
 

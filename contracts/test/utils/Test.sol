@@ -36,6 +36,10 @@ abstract contract Test {
         if (!condition) revert NotTrue(what);
     }
 
+    function assertEq(bytes memory actual, bytes memory expected, string memory what) internal pure {
+        assertEq(keccak256(actual), keccak256(expected), what);
+    }
+
     /// @notice Folds a fuzzed number into a range, both ends included.
     function bound(uint256 value, uint256 low, uint256 high) internal pure returns (uint256) {
         if (value >= low && value <= high) return value;

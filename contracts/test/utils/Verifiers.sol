@@ -1,24 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {IUpdateArgument} from "../../src/interfaces/IUpdateArgument.sol";
+import {Point} from "../../src/types/Point.sol";
+import {VerifyingKey} from "../../src/types/UpdateArgument.sol";
+
 /// @notice Accepts exactly the calldata that it was told to expect, byte for byte.
 contract ExactVerifier {
-    mapping(bytes32 requestHash => bytes32) public digestOf;
+    mapping(bytes32 requestHash => bytes) public answerOf;
 
     error UnexpectedRequest(bytes32 requestHash);
 
+    /// @notice Like the reusable verifier: two words of ABI, then something that no decoder takes.
     function expectRequest(bytes calldata request, bytes32 digest) external {
-        digestOf[keccak256(request)] = digest;
+        answerOf[keccak256(request)] = abi.encodePacked(uint256(1), digest, type(uint256).max);
+    }
+
+    /// @notice Like the update argument: one word.
+    function expectWord(bytes calldata request, bytes32 word) external {
+        answerOf[keccak256(request)] = abi.encode(word);
     }
 
     fallback() external {
-        bytes32 digest = digestOf[keccak256(msg.data)];
-        if (digest == 0) revert UnexpectedRequest(keccak256(msg.data));
-        // Like the real one: two words of ABI, then something that no decoder takes.
-        bytes memory answer = abi.encodePacked(uint256(1), digest, type(uint256).max);
+        bytes memory answer = answerOf[keccak256(msg.data)];
+        if (answer.length == 0) revert UnexpectedRequest(keccak256(msg.data));
         assembly ("memory-safe") {
             return(add(answer, 0x20), mload(answer))
         }
+    }
+}
+
+/// @notice An update argument that accepts every proof, for tests of what comes after it.
+contract AcceptingArgument is IUpdateArgument {
+    function verify(VerifyingKey calldata vk, bytes32, Point[] calldata, bytes calldata, bytes calldata)
+        external
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(vk));
     }
 }
 
@@ -62,22 +81,16 @@ contract WritingVerifier {
     }
 }
 
-/// @notice Accepts two keys at next to no cost, for measuring what the market itself costs.
+/// @notice Accepts one key at next to no cost, for measuring what the market itself costs.
 contract FreeVerifier {
-    bytes32 private immutable _linear;
-    bytes32 private immutable _rule;
+    bytes32 private immutable _key;
 
-    constructor(bytes32 linear, bytes32 rule) {
-        (_linear, _rule) = (linear, rule);
+    constructor(bytes32 key) {
+        _key = key;
     }
 
     fallback() external {
-        uint256 keyWords;
-        // Safe: reads calldata only. The key comes last: two words for the linear layer, three for the rule.
-        assembly ("memory-safe") {
-            keyWords := calldataload(sub(calldatasize(), 0x60))
-        }
-        bytes32 digest = keyWords == 2 ? _linear : _rule;
+        bytes32 digest = _key;
         // Safe: the two scratch words.
         assembly ("memory-safe") {
             mstore(0x00, 1)

@@ -20,6 +20,16 @@ interface Vm {
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory logs);
     function lastCallGas() external view returns (Gas memory gas);
+    function readFile(string calldata path) external view returns (string memory text);
+    function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
+    function parseJsonBytesArray(string calldata json, string calldata key)
+        external
+        pure
+        returns (bytes[] memory);
+    function parseJsonKeys(string calldata json, string calldata key)
+        external
+        pure
+        returns (string[] memory keys);
     function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     function addr(uint256 privateKey) external pure returns (address);
     function assume(bool condition) external pure;

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Linear forms of a column's value and digits, by table: no transform, and no multiplication a row.
+
+use ark_bn254::Fr;
+use ark_ff::{AdditiveGroup, Field, Zero};
+use rayon::prelude::*;
+
+use crate::column::{Column, half};
+use crate::domain::chunk_rows;
+
+type Table = [Fr; 256];
+
+/// c v + sum(e_j d_j), as a table for each byte of v + 2^(bits - 1).
+pub(crate) struct Form {
+    tables: Vec<Table>,
+}
+
+impl Form {
+    /// `digits` holds e_0 .. e_(m-1); shorter means zeros.
+    pub(crate) fn new(bits: u32, value: Fr, digits: &[Fr]) -> Self {
+        let mut tables = vec![[Fr::ZERO; 256]; bits.div_ceil(8) as usize];
+        for (p, table) in tables.iter_mut().enumerate() {
+            let unit = value * Fr::from(1u64 << (8 * p));
+            for y in 0..255 {
+                table[y + 1] = table[y] + unit;
+            }
+        }
+        for (j, e) in digits.iter().enumerate() {
+            let (p, shift) = Column::place(j);
+            let multiples = [Fr::ZERO, *e, e.double(), e.double() + e];
+            for (y, slot) in tables[p].iter_mut().enumerate() {
+                *slot += multiples[y >> shift & 3];
+            }
+        }
+        let offset = value * Fr::from(half(bits));
+        tables[0].iter_mut().for_each(|slot| *slot -= offset);
+        Self { tables }
+    }
+
+    /// out[l] += form(row l).
+    pub(crate) fn add_to(&self, column: &Column, out: &mut [Fr]) {
+        let chunk = chunk_rows(out.len());
+        for (table, plane) in self.tables.iter().zip(column.planes()) {
+            out.par_chunks_mut(chunk).zip(plane.par_chunks(chunk)).for_each(|(out, plane)| {
+                for (slot, &y) in out.iter_mut().zip(plane) {
+                    *slot += table[y as usize];
+                }
+            });
+        }
+    }
+}
+
+/// out[l] = digit j of row l.
+pub(crate) fn write_digit(column: &Column, digit: usize, out: &mut [Fr]) {
+    let (p, shift) = Column::place(digit);
+    let values = [0u64, 1, 2, 3].map(Fr::from);
+    let plane = column.planes().nth(p).expect("digits are of the column");
+    let chunk = chunk_rows(out.len());
+    out.par_chunks_mut(chunk).zip(plane.par_chunks(chunk)).for_each(|(out, plane)| {
+        for (slot, &y) in out.iter_mut().zip(plane) {
+            *slot = values[(y >> shift & 3) as usize];
+        }
+    });
+}
+
+/// v(x) and d_j(x) for every digit j, where weights[l] = L_l(x).
+pub(crate) fn evaluate(column: &Column, weights: &[Fr]) -> (Fr, Vec<Fr>) {
+    let by_byte: Vec<Vec<Fr>> = column.planes().map(|plane| weights_by_byte(plane, weights)).collect();
+    let mut value = -Fr::from(half(column.bits()));
+    for (p, sums) in by_byte.iter().enumerate() {
+        let mut running = Fr::ZERO;
+        let mut total = Fr::ZERO;
+        for sum in sums.iter().skip(1).rev() {
+            running += sum;
+            total += running;
+        }
+        value += total * Fr::from(1u64 << (8 * p));
+    }
+    let digit = |j: usize| {
+        let (p, shift) = Column::place(j);
+        let mut of = [Fr::ZERO; 4];
+        for (y, sum) in by_byte[p].iter().enumerate() {
+            of[y >> shift & 3] += sum;
+        }
+        of[1] + of[2].double() + of[3] * Fr::from(3u64)
+    };
+    (value, (0..column.digits()).map(digit).collect())
+}
+
+/// For each byte value, the sum of the weights of the rows that hold it. All weights together sum to 1.
+fn weights_by_byte(plane: &[u8], weights: &[Fr]) -> Vec<Fr> {
+    let chunk = plane.len().div_ceil(rayon::current_num_threads()).max(256);
+    plane
+        .par_chunks(chunk)
+        .zip(weights.par_chunks(chunk))
+        .map(|(plane, weights)| {
+            let mut sums = vec![Fr::zero(); 256];
+            for (&y, weight) in plane.iter().zip(weights) {
+                sums[y as usize] += weight;
+            }
+            sums
+        })
+        .reduce(
+            || vec![Fr::zero(); 256],
+            |mut total, part| {
+                total.iter_mut().zip(&part).for_each(|(sum, other)| *sum += other);
+                total
+            },
+        )
+}
+
+/// first, first * base, .. (count of them).
+pub(crate) fn successive(first: Fr, base: Fr, count: usize) -> Vec<Fr> {
+    std::iter::successors(Some(first), |power| Some(*power * base)).take(count).collect()
+}
+
+/// 1, x, x^2, .. (count of them).
+pub(crate) fn powers_of(x: Fr, count: usize) -> Vec<Fr> {
+    successive(Fr::ONE, x, count)
+}
