@@ -142,9 +142,7 @@ def prove(
     else:
         opening = tamper("opening", divide_by_point(batch, zeta))
         shifted = tamper("shifted opening", divide_by_point(z, zeta * key.omega % R))
-    return statement, Proof(
-        digit_points, z_point, q_points, evaluations, setup.commit(opening), setup.commit(shifted)
-    )
+    return statement, Proof(digit_points, z_point, q_points, evaluations, setup.commit(opening), setup.commit(shifted))
 
 
 def verify(statement: Statement, proof: Proof, *, tau: int | None = None, u_before_openings: bool = False) -> bool:

@@ -199,7 +199,9 @@ def require_sound_shape(statement: Statement) -> None:
     assert all(len(row) == statement.columns for row in statement.gram)
     assert all(abs(entry) < GRAM_LIMIT for row in statement.gram for entry in row)
     assert all(point.checked() != INFINITY for point in statement.points)
-    assert all(a == b for i, row in enumerate(statement.gram) for j, a in enumerate(row) for b in [statement.gram[j][i]])
+    assert all(
+        a == b for i, row in enumerate(statement.gram) for j, a in enumerate(row) for b in [statement.gram[j][i]]
+    )
 
 
 def word(x: int) -> bytes:
