@@ -4,6 +4,7 @@
 //! Independent of the fast prover but for field, points and transcript: F is multiplied out and divided by X^n - 1.
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
+use ark_ec::VariableBaseMSM;
 use ark_ff::{AdditiveGroup, Field};
 use ark_poly::univariate::DensePolynomial;
 use ark_poly::{DenseUVPolynomial, Polynomial};
@@ -178,9 +179,9 @@ impl Textbook<'_> {
     fn commit(&self, polynomial: &Poly) -> G1Affine {
         let n = self.srs.n();
         let next = self.srs.next_powers().expect("the test's string has its side file");
-        let power = |i: usize| if i < n { self.srs.power(i) } else { next[i - n] };
-        let terms = polynomial.coeffs.iter().enumerate().map(|(i, c)| power(i).to_affine() * c);
-        lower(terms.sum::<G1Projective>())
+        let power = |i: usize| if i < n { self.srs.power(i) } else { next[i - n] }.to_affine();
+        let powers: Vec<G1Affine> = (0..polynomial.coeffs.len()).map(power).collect();
+        lower(G1Projective::msm_unchecked(&powers, &polynomial.coeffs))
     }
 
     /// Digits 1 .. m - 1 of column i; a row out of range leaves its excess to digit 0.

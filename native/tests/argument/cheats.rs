@@ -78,13 +78,11 @@ fn rows_out_of_range() {
     let (data, salt, padding, tail) = (5, 60, 800, N - 1);
     for (column, half) in [(0, 1 << 11), (1, 1 << 7)] {
         for row in [data, salt, padding, tail] {
-            for value in [half, -half - 1, half + 1000, 1 << 40] {
+            for value in [half, -half - 1, half + 1000, 1 << 30] {
                 let mut textbook = scene.textbook();
                 textbook.rows[column][row] = value;
                 textbook.gram = gram_of(&textbook.rows, shape.dim);
-                if textbook.gram.iter().all(|g| g.unsigned_abs() < 1 << 62) {
-                    rejected(verdict(&scene.key, &textbook.prove(&mut Honest)));
-                }
+                rejected(verdict(&scene.key, &textbook.prove(&mut Honest)));
             }
         }
     }

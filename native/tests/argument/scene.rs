@@ -77,7 +77,6 @@ impl Shape {
 
 /// An honest statement and its proof.
 pub struct Scene {
-    pub shape: Shape,
     pub key: Key,
     pub rows: Vec<Vec<i64>>,
     pub statement: Statement,
@@ -91,7 +90,7 @@ impl Scene {
         let columns = shape.columns(&rows);
         let points: Vec<_> = columns.iter().map(|column| commit(srs(), column).unwrap()).collect();
         let (statement, proof) = prove(srs(), &key, CONTEXT, &points, &columns, &mut silent).unwrap();
-        Self { shape, key, rows, statement, proof }
+        Self { key, rows, statement, proof }
     }
 
     pub fn decoded(&self) -> Proof {
