@@ -1,7 +1,8 @@
 """The update argument: proofs that committed integer vectors are in range and have a given Gram matrix.
 
 Points are 64 bytes (x then y, big-endian, infinity is zeros), words 32 bytes, Gram integers 8 bytes (big-endian,
-signed, the upper triangle row by row). Integer vectors are flat buffers of int8, int16, int32 or int64, such as numpy arrays.
+signed, the upper triangle row by row). Integer vectors are flat buffers of
+int8, int16, int32 or int64, such as numpy arrays.
 """
 
 from merit_native._native import (
