@@ -61,7 +61,7 @@ fn a_column_with_a_digit_that_is_always_zero() {
     let mut rows = SMALL.rows(1);
     // -128 + 64 and its like: digit 2 of v + 128 is 0 on every row.
     for row in &mut rows[1] {
-        *row = (*row + 128 & !0b110000) - 128;
+        *row = ((*row + 128) & !0b110000) - 128;
     }
     let columns = SMALL.columns(&rows);
     let points: Vec<_> = columns.iter().map(|column| commit(srs(), column).unwrap()).collect();
@@ -71,11 +71,11 @@ fn a_column_with_a_digit_that_is_always_zero() {
 
 #[test]
 fn inner_products_beyond_the_limit() {
-    let shape = Shape { columns: 1, dim: 500, bits: 16, bits0: 22 };
-    let mut rows = shape.rows(1);
-    rows[0].iter_mut().take(500).for_each(|row| *row = -(1 << 21));
-    // 500 * 2^42 is far below 2^62, which 22 bits only reach from 2^20 rows on: nothing to refuse here.
-    assert_eq!(gram(&shape.columns(&rows), 500), Ok(vec![500 << 42]));
+    // 2^20 rows of -2^21 have the inner product 2^62.
+    let column = Column::from_rows(0, 22, vec![-(1i64 << 21); 1 << 20].into_iter()).unwrap();
+    let columns = [Column::from_rows(0, 8, vec![1i64; 1 << 20].into_iter()).unwrap(), column];
+    assert_eq!(gram(&columns, (1 << 20) - 1), Ok(vec![(1 << 20) - 1, -((1 << 41) - (1 << 21)), (1 << 62) - (1 << 42)]));
+    assert_eq!(gram(&columns, 1 << 20), Err(Error::GramTooLarge { row: 1, column: 1 }));
 }
 
 #[test]
