@@ -92,9 +92,10 @@ library UpdateIdentity {
     }
 
     function _revertOutOfRange(bytes calldata gram) private pure {
+        int64 maximum = type(int64).max / 2; // 2^62 - 1
         for (uint256 i = 0; i < gram.length; i += 8) {
             int64 value = int64(uint64(bytes8(gram[i:i + 8])));
-            if (value > int256(GRAM_MAXIMUM) || value < -int256(GRAM_MAXIMUM)) {
+            if (value > maximum || value < -maximum) {
                 revert IUpdateArgument.GramOutOfRange(i / 8, value);
             }
         }
