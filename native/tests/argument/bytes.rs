@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Strict decoding: one proof has one form, and every byte of it matters.
 
+use ark_bn254::{Fq2, G2Affine};
 use merit_native::*;
 
 use crate::scene::{Scene, Shape, rejected};
@@ -110,6 +111,18 @@ fn keys_have_one_form() {
             Err(error) => assert!(matches!(error, Error::Field { .. })),
         }
     }
+}
+
+#[test]
+fn tau_has_order_r() {
+    // A point of the twist that is on the curve, and not in the group.
+    let key = Scene::new(TINY, 1).key;
+    let outside = (1u64..)
+        .find_map(|x| G2Affine::get_point_from_x_unchecked(Fq2::from(x), true))
+        .filter(|point| !point.is_in_correct_subgroup_assuming_on_curve())
+        .unwrap();
+    let other = Key { tau_g2: outside, ..key };
+    assert!(matches!(Key::from_bytes(&other.to_bytes()), Err(Error::Field { field, .. }) if field == "key.tau"));
 }
 
 #[test]

@@ -321,3 +321,37 @@ fn a_range_that_hides_in_another_columns_width() {
     textbook.gram = gram_of(&textbook.rows, shape.dim);
     rejected(verdict(&scene.key, &textbook.prove(&mut Honest)));
 }
+
+#[test]
+fn a_zeta_among_the_rows() {
+    // There the quotient is not determined: whoever draws one is refused.
+    let scene = scene();
+    let proof = scene.decoded();
+    let drawn = challenges(&scene.key, &scene.statement, &proof);
+    for row in [0, 3] {
+        let drawn = Challenges { zeta: scene.key.domain.omega.pow([row]), ..drawn };
+        rejected(check_with(&scene.key, &scene.statement, &proof, &drawn));
+    }
+}
+
+#[test]
+fn a_gram_matrix_of_another_size() {
+    let scene = scene();
+    for length in [0, 5, 7] {
+        let mut statement = scene.statement.clone();
+        statement.gram.resize(length, 0);
+        let refused = verify(&scene.key, &statement, &scene.proof);
+        assert!(matches!(refused, Err(Error::Field { field, .. }) if field == "gram"));
+    }
+}
+
+#[test]
+fn no_columns_or_too_many() {
+    let scene = scene();
+    for count in [0, 33] {
+        let points = vec![scene.statement.points[0]; count];
+        let statement = Statement { points, gram: vec![0; count * (count + 1) / 2], ..scene.statement.clone() };
+        let refused = verify(&scene.key, &statement, &vec![0; proof_bytes(&scene.key, count)]);
+        assert!(matches!(refused, Err(Error::Field { field, .. }) if field == "columns"));
+    }
+}

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use merit_native::*;
 
-use crate::scene::{CONTEXT, N, SMALL, Shape, srs};
+use crate::scene::{CONTEXT, N, SMALL, srs};
 
 fn parts(values: &[i64], salts: usize, bits: u32) -> Result<Column> {
     Column::from_parts(7, bits, N, values.iter().copied(), vec![1i64; salts].into_iter(), 1)
