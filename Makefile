@@ -64,7 +64,7 @@ check: setup
 # The Rust crate's own tests; debug assertions are on.
 native-test: setup
 	cd native && cargo fmt --check
-	cd native && cargo clippy --quiet --locked --all-targets --features malicious,python -- -D warnings
+	cd native && PYO3_NO_PYTHON=1 PYO3_BUILD_EXTENSION_MODULE=1 cargo clippy --quiet --locked --all-targets --features malicious,python -- -D warnings
 	cd native && cargo test --quiet --locked --features malicious
 	$(BIN)/mypy --strict native/python
 

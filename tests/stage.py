@@ -58,14 +58,14 @@ class ReferenceProver(Prover):
     """
 
     def __init__(self, shared: Prover, directory: Path) -> None:
-        self._shared, self._directory = shared, directory
+        self.shared, self._directory = shared, directory
         self._lock = threading.Lock()
         self.proven: list[str] = []
 
     def close(self) -> None: ...
 
     def srs(self, k: int) -> Srs:
-        return self._shared.srs(k)
+        return self.shared.srs(k)
 
     def keys(self, circuit: Circuit) -> CircuitKeys:
         directory = self._directory / circuit.name

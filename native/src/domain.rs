@@ -135,3 +135,82 @@ fn root_of_unity(k: u32) -> Fr {
 pub(crate) fn inverse(x: Fr) -> Fr {
     x.inverse().expect("only called on what is not 0")
 }
+
+#[cfg(test)]
+mod tests {
+    use ark_std::UniformRand;
+    use ark_std::rand::rngs::OsRng;
+
+    use super::*;
+
+    fn horner(coefficients: &[Fr], x: Fr) -> Fr {
+        coefficients.iter().rev().fold(Fr::ZERO, |sum, c| sum * x + c)
+    }
+
+    fn random(n: usize) -> Vec<Fr> {
+        (0..n).map(|_| Fr::rand(&mut OsRng)).collect()
+    }
+
+    #[test]
+    fn the_root_is_halo2s() {
+        // halo2curves' ROOT_OF_UNITY of BN254's scalar field, of order 2^28.
+        let known = "03ddb9f5166d18b798865ea93dd31f743215cf6dd39329c8d34f1ed960c37c9c";
+        let bytes: Vec<u8> = (0..32).map(|i| u8::from_str_radix(&known[2 * i..2 * i + 2], 16).unwrap()).collect();
+        assert_eq!(Domain::new(28).unwrap().omega, Fr::from_be_bytes_mod_order(&bytes));
+        for k in [1, 2, 9, 21] {
+            let domain = Domain::new(k).unwrap();
+            assert_eq!(domain.omega.pow([1 << (k - 1)]), -Fr::ONE);
+            assert_eq!(domain.n_inverse * Fr::from(domain.n as u64), Fr::ONE);
+        }
+        assert!(Domain::new(0).is_err() && Domain::new(29).is_err());
+    }
+
+    #[test]
+    fn transforms_are_evaluations() {
+        for k in [1, 2, 5, 9] {
+            let domain = Domain::new(k).unwrap();
+            let coefficients = random(domain.n);
+            let mut values = coefficients.clone();
+            domain.evaluate(&mut values);
+            let rows = domain.powers(Fr::ONE);
+            assert!(rows.iter().zip(&values).all(|(x, value)| horner(&coefficients, *x) == *value));
+            domain.interpolate(&mut values);
+            assert_eq!(values, coefficients);
+            for i in 0..COSETS {
+                let mut values = coefficients.clone();
+                domain.evaluate_on_coset(i, &mut values);
+                let points = domain.powers(domain.coset_shift(i));
+                assert!(points.iter().zip(&values).all(|(x, value)| horner(&coefficients, *x) == *value));
+                assert!(points.iter().all(|x| x.pow([domain.n as u64]) == domain.coset_power(i)));
+                domain.interpolate_from_coset(i, &mut values);
+                assert_eq!(values, coefficients);
+            }
+        }
+    }
+
+    #[test]
+    fn the_cosets_are_apart_from_each_other_and_from_the_rows() {
+        for k in 1..=MAX_K {
+            let domain = Domain::new(k).unwrap();
+            let powers: Vec<Fr> = (0..COSETS).map(|i| domain.coset_power(i)).chain([Fr::ONE]).collect();
+            for i in 0..powers.len() {
+                assert!(powers[i] != Fr::ZERO && powers[..i].iter().all(|other| *other != powers[i]), "k = {k}");
+            }
+        }
+    }
+
+    #[test]
+    fn lagrange_weights() {
+        for k in [1, 4, 9] {
+            let domain = Domain::new(k).unwrap();
+            let x = Fr::rand(&mut OsRng);
+            let weights = domain.lagrange_at(x);
+            assert_eq!(weights.iter().sum::<Fr>(), Fr::ONE);
+            let values = random(domain.n);
+            let mut coefficients = values.clone();
+            domain.interpolate(&mut coefficients);
+            let by_rows: Fr = values.iter().zip(&weights).map(|(value, weight)| *value * weight).sum();
+            assert_eq!(by_rows, horner(&coefficients, x));
+        }
+    }
+}

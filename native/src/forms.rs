@@ -118,3 +118,61 @@ pub(crate) fn successive(first: Fr, base: Fr, count: usize) -> Vec<Fr> {
 pub(crate) fn powers_of(x: Fr, count: usize) -> Vec<Fr> {
     successive(Fr::ONE, x, count)
 }
+
+#[cfg(test)]
+mod tests {
+    use ark_std::UniformRand;
+    use ark_std::rand::Rng;
+    use ark_std::rand::rngs::OsRng;
+
+    use super::*;
+
+    fn column(bits: u32, n: usize) -> (Vec<i64>, Column) {
+        let half = half(bits);
+        let mut rows: Vec<i64> = (0..n).map(|_| OsRng.gen_range(-half..half)).collect();
+        rows[0] = -half;
+        rows[1] = half - 1;
+        rows[2] = 0;
+        let column = Column::from_rows(0, bits, rows.iter().copied()).unwrap();
+        (rows, column)
+    }
+
+    fn digit(bits: u32, j: usize, row: i64) -> Fr {
+        Fr::from((row + half(bits)) >> (2 * j) & 3)
+    }
+
+    #[test]
+    fn forms_of_rows_and_digits() {
+        for bits in [2, 4, 6, 8, 10, 14, 16, 18, 22] {
+            let (rows, column) = column(bits, 64);
+            assert!(rows.iter().enumerate().all(|(l, row)| column.value(l) == *row));
+            let weights: Vec<Fr> = (0..=column.digits()).map(|_| Fr::rand(&mut OsRng)).collect();
+            let mut out = vec![Fr::ONE; 64];
+            Form::new(bits, weights[0], &weights[1..]).add_to(&column, &mut out);
+            for (row, found) in rows.iter().zip(&out) {
+                let digits: Fr = (0..column.digits()).map(|j| weights[j + 1] * digit(bits, j, *row)).sum();
+                assert_eq!(*found, Fr::ONE + weights[0] * Fr::from(*row) + digits);
+            }
+            for j in 0..column.digits() {
+                write_digit(&column, j, &mut out);
+                assert!(rows.iter().zip(&out).all(|(row, found)| *found == digit(bits, j, *row)));
+            }
+        }
+    }
+
+    #[test]
+    fn values_by_weights() {
+        for bits in [4, 8, 10, 16, 22] {
+            let (rows, column) = column(bits, 1024);
+            let mut weights: Vec<Fr> = (0..1024).map(|_| Fr::rand(&mut OsRng)).collect();
+            let sum: Fr = weights.iter().sum();
+            weights[7] += Fr::ONE - sum;
+            let sum = |of: &dyn Fn(i64) -> Fr| rows.iter().zip(&weights).map(|(row, w)| of(*row) * w).sum::<Fr>();
+            let (value, digits) = evaluate(&column, &weights);
+            assert_eq!(value, sum(&|row| Fr::from(row)));
+            for (j, found) in digits.iter().enumerate() {
+                assert_eq!(*found, sum(&|row| digit(bits, j, row)));
+            }
+        }
+    }
+}

@@ -31,7 +31,7 @@ pub use commit::{check_opening, commit, commit_delta};
 pub use error::{Error, Result};
 pub use gram::gram;
 pub use model::Opening;
-pub use point::{POINT_BYTES, point_from_bytes, point_to_bytes, points_from_bytes};
+pub use point::{POINT_BYTES, Xy, point_from_bytes, point_to_bytes, points_from_bytes};
 pub use progress::{Callback, go_on, silent};
 pub use proof::{Proof, Values, proof_bytes};
 pub use prove::{make_key, peak_bytes, prove};

@@ -139,3 +139,104 @@ fn window_sum(
     }
     total
 }
+
+#[cfg(test)]
+mod tests {
+    use ark_bn254::G1Affine;
+    use ark_ec::{AffineRepr, CurveGroup};
+    use ark_ff::Field;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn points(count: usize) -> Vec<Xy> {
+        let g = G1Affine::generator();
+        let multiple = |i: usize| Xy::from_affine((g * Fr::from(i as u64 * 7919 + 3)).into_affine());
+        (0..count).map(multiple).collect()
+    }
+
+    fn naive(points: &[Xy], scalars: impl Iterator<Item = Fr>) -> G1Projective {
+        points.iter().zip(scalars).map(|(point, scalar)| point.to_affine() * scalar).sum()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn bytes_are_sorted_into_their_sums(bytes in prop::collection::vec(any::<u8>(), 0..600), skip: u8) {
+            let points = points(bytes.len());
+            let sums = sums_by_byte(&bytes, skip, |row| points[row]);
+            for y in 0..=255u8 {
+                let own = bytes.iter().map(|&byte| Fr::from(byte == y && y != skip));
+                prop_assert_eq!(sums[y as usize], naive(&points, own));
+            }
+        }
+
+        #[test]
+        fn full_scalars(seeds in prop::collection::vec(any::<[u8; 32]>(), 0..120)) {
+            let scalars: Vec<Fr> = seeds.iter().map(|seed| Fr::from_le_bytes_mod_order(seed)).collect();
+            let points = points(scalars.len());
+            prop_assert_eq!(msm(&scalars, |i| points[i]), naive(&points, scalars.iter().copied()));
+        }
+
+        #[test]
+        fn integers_of_any_width(bits in 1usize..=254, seeds in prop::collection::vec(any::<[u64; 4]>(), 1..40)) {
+            let below = |seed: &[u64; 4]| BigInt::<4>::new(*seed) >> (256 - bits as u32);
+            let integers: Vec<BigInt<4>> = seeds.iter().map(below).collect();
+            prop_assume!(integers.iter().all(|integer| *integer < Fr::MODULUS));
+            let points = points(integers.len());
+            let scalars = integers.iter().map(|integer| Fr::from_bigint(*integer).unwrap());
+            prop_assert_eq!(msm_of_integers(&integers, bits, |i| points[i]), naive(&points, scalars));
+        }
+    }
+
+    #[test]
+    fn edges_of_the_windows() {
+        let edges = [Fr::ZERO, Fr::ONE, -Fr::ONE, Fr::from(2u64), -Fr::from(2u64), Fr::from(1u64 << 63)];
+        let powers = (0..254).map(|bit| Fr::from(2u64).pow([bit]));
+        let scalars: Vec<Fr> = edges.into_iter().chain(powers.clone()).chain(powers.map(|p| p - Fr::ONE)).collect();
+        for count in [1, 6, 40, scalars.len()] {
+            let points = points(count);
+            assert_eq!(msm(&scalars[..count], |i| points[i]), naive(&points, scalars.iter().copied()));
+        }
+    }
+
+    #[test]
+    fn equal_and_opposite_points() {
+        // Sums that double, and sums that vanish, inside one bucket.
+        let p = points(1)[0];
+        let all = [p, p, p.negated(), p, p, p.negated(), p.negated(), p.negated(), p, p, p];
+        for count in 0..=all.len() {
+            let sums = sums_by_byte(&vec![9; count], 0, |row| all[row]);
+            assert_eq!(sums[9], naive(&all[..count], std::iter::repeat(Fr::ONE)), "{count}");
+        }
+        assert_eq!(msm(&[Fr::from(5u64), -Fr::from(5u64)], |_| p), G1Projective::ZERO);
+    }
+
+    #[test]
+    fn more_rows_than_a_batch() {
+        let few = points(16);
+        let bytes: Vec<u8> = (0..3 * BYTE_BATCH + 5).map(|i| (i * i % 251) as u8).collect();
+        let sums = sums_by_byte(&bytes, 0, |row| few[row % 16]);
+        let mut expected = vec![G1Projective::ZERO; 256];
+        for (row, &byte) in bytes.iter().enumerate() {
+            if byte != 0 {
+                expected[byte as usize] += few[row % 16].to_affine();
+            }
+        }
+        assert_eq!(sums, expected);
+        let scalars: Vec<Fr> = (0..bytes.len() as u64).map(|i| Fr::from(i) * Fr::from(i << 40) - Fr::ONE).collect();
+        let mut by_point = [Fr::ZERO; 16];
+        scalars.iter().enumerate().for_each(|(i, scalar)| by_point[i % 16] += scalar);
+        assert_eq!(msm(&scalars, |i| few[i % 16]), naive(&few, by_point.into_iter()));
+    }
+
+    #[test]
+    fn signed_weights() {
+        let sums: Vec<G1Projective> = points(256).iter().map(|point| point.to_affine().into_group()).collect();
+        for weight in [|y: u8| i64::from(y) - 128, |y: u8| i64::from(y & 3), |y: u8| -i64::from(y >> 6), |_| 0] {
+            let expected: G1Projective = sums.iter().enumerate().map(|(y, sum)| *sum * Fr::from(weight(y as u8))).sum();
+            assert_eq!(weigh(&sums, weight), expected);
+        }
+    }
+}

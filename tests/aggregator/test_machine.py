@@ -425,7 +425,7 @@ async def test_state_belongs_to_one_market(stage: Stage, local: LocalChain, tmp_
     async with stage.running():
         pass
     (tmp_path / "other").mkdir()
-    other = Stage(local, stage.srs, tmp_path / "other")
+    other = Stage(local, stage.prover.shared, tmp_path / "other")
     with pytest.raises(ConfigurationError) as caught:
         Aggregator(other.config(data_directory=stage.directory / "aggregator"), prover=stage.prover)
     assert caught.value.field == "market"

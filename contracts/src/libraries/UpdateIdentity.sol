@@ -10,9 +10,7 @@ import {Challenges, VerifyingKey} from "../types/UpdateArgument.sol";
 /// a = sum alpha^i v_i, b = sum beta^i v_i, t = sum alpha^i beta^j G[i][j], vanishes on all n rows; so X^n - 1
 /// divides it. Field arithmetic on what the prover says the polynomials are at zeta.
 library UpdateIdentity {
-    /// @dev Bn254.SCALAR_FIELD, as the number that assembly asks for.
-    uint256 private constant R =
-        21888242871839275222246405745257275088548364400416034343698204186575808495617;
+    uint256 private constant R = Bn254.SCALAR_FIELD;
     uint256 private constant MODEXP = 0x05;
     /// @dev 2^62 - 1: the greatest magnitude of a Gram integer.
     uint256 private constant GRAM_MAXIMUM = 0x3fffffffffffffff;
@@ -30,10 +28,10 @@ library UpdateIdentity {
     ) internal view returns (uint256 value, uint256 zetaToN) {
         uint256 last = evaluations.length - 1;
         uint256[] calldata v = evaluations[:columns];
-        uint256 abs = mulmod(horner(v, drawn.alpha), horner(v, drawn.beta), R);
-        abs = mulmod(abs, evaluations[last - 2], R);
+        uint256 product = mulmod(horner(v, drawn.alpha), horner(v, drawn.beta), R);
+        product = mulmod(product, evaluations[last - 2], R);
         value = addmod(evaluations[last], R - evaluations[last - 1], R);
-        value = addmod(value, R - abs, R);
+        value = addmod(value, R - product, R);
         uint256 t = combinedGram(gram, columns, drawn.alpha, drawn.beta);
         value = addmod(value, mulmod(t, vk.nInverse, R), R);
         value = addmod(value, _rangeTerms(vk, columns, evaluations, drawn.eta), R);
@@ -94,9 +92,10 @@ library UpdateIdentity {
     }
 
     function _revertOutOfRange(bytes calldata gram) private pure {
+        int64 maximum = type(int64).max / 2; // 2^62 - 1
         for (uint256 i = 0; i < gram.length; i += 8) {
             int64 value = int64(uint64(bytes8(gram[i:i + 8])));
-            if (value > int256(GRAM_MAXIMUM) || value < -int256(GRAM_MAXIMUM)) {
+            if (value > maximum || value < -maximum) {
                 revert IUpdateArgument.GramOutOfRange(i / 8, value);
             }
         }
@@ -146,9 +145,9 @@ library UpdateIdentity {
             for { let at := add(digits.offset, shl(5, digits.length)) } gt(at, digits.offset) {} {
                 at := sub(at, 0x20)
                 let digit := calldataload(at)
-                let product := mulmod(digit, add(digit, sub(field, 3)), field)
+                let pair := mulmod(digit, add(digit, sub(field, 3)), field)
                 upper := mulmod(4, add(upper, digit), field)
-                total := add(mulmod(total, eta, field), mulmod(product, add(product, 2), field))
+                total := add(mulmod(total, eta, field), mulmod(pair, add(pair, 2), field))
             }
         }
     }

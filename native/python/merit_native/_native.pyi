@@ -7,7 +7,7 @@ from typing import Final, TypeAlias, final
 from typing_extensions import Buffer
 
 # Called as (stage, steps done, steps in all) from the calling thread; an answer of False ends the work.
-Progress: TypeAlias = Callable[[str, int, int], bool | None]
+_Progress: TypeAlias = Callable[[str, int, int], bool | None]
 
 SALT_ROWS: Final = 512
 TAIL_ROWS: Final = 6
@@ -35,7 +35,7 @@ class Srs:
     def digest(self) -> bytes:
         """SHA-256 of the file."""
 
-    def check(self, progress: Progress | None = None) -> bytes:
+    def check(self, progress: _Progress | None = None) -> bytes:
         """Checks every point, and that powers and Lagrange points are of one tau; the file's SHA-256.
 
         Raises:
@@ -79,7 +79,7 @@ class Column:
     def bits(self) -> int: ...
     def __len__(self) -> int: ...
 
-def generate_srs(path: str | PathLike[str], k: int, progress: Progress | None = None) -> None:
+def generate_srs(path: str | PathLike[str], k: int, progress: _Progress | None = None) -> None:
     """Writes a string of 2^k powers, for tests only, and its side file `<name>.next`. Each appears whole or not at all.
 
     Raises:
@@ -120,7 +120,7 @@ def prove(
     context: bytes,
     points: bytes,
     columns: Sequence[Column],
-    progress: Progress | None = None,
+    progress: _Progress | None = None,
 ) -> tuple[bytes, bytes]:
     """The columns' Gram integers (8 bytes each, upper triangle row by row), and the proof of them.
 
