@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from merit.v1.proofs_pb2 import ProofLayer
 from merit.v1.tasks_pb2 import TaskStatus
 
+from aggregator.errors import TooManyProofs
 from aggregator.policy import check_policy
 from aggregator.records import Step
 from aggregator.service import SERVICES, Aggregator
@@ -371,6 +372,19 @@ async def test_a_linear_proof_ends_with_the_process(stage: Stage, monkeypatch: p
     monkeypatch.setattr(update_argument, "prove", honest)
     async with stage.running() as (_, client):
         assert (await finished(client, task_id))[-1] == (0, Step.PUBLISHED)
+
+
+@pytest.mark.slow
+async def test_every_proof_counts(stage: Stage) -> None:
+    async with stage.running() as (aggregator, client):
+        task_id = await stage.open_task(client, rounds=1)
+        sent = await stage.send(client, task_id, 0)
+        await finished(client, task_id)
+        for update in sent:
+            for _ in range(2):
+                aggregator.tools.state.count_argument([update.point])
+            with pytest.raises(TooManyProofs):
+                aggregator.tools.state.require_provable([update.point])
 
 
 @pytest.mark.slow

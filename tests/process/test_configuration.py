@@ -27,7 +27,7 @@ def test_toml_and_json_give_the_same(tmp_path: Path) -> None:
         ({"poll_seconds": 0}, "poll_seconds"),
         ({"log_level": "loud"}, "log_level"),
         ({"market": None}, "market"),
-        ({"max_logrows": 25}, "max_logrows"),
+        ({"max_logrows": 27}, "max_logrows"),
     ],
 )
 def test_the_wrong_field_is_named(change: dict[str, object], field: str) -> None:
