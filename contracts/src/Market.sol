@@ -121,18 +121,17 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         // slither-disable-next-line timestamp
         if (block.timestamp > deadline) revert CommitWindowClosed(deadline);
         _requireCount(progress, updates);
-        Commitments.requireFresh(
-            task.config.rounds, task.publicHalves, round, updates.trainers, updates.points
-        );
-        _requireSigned(task, taskId, round, updates);
+        address[] calldata trainers = updates.trainers;
+        Commitments.requireFresh(task.config.rounds, task.publicHalves, round, trainers, updates.points);
+        _requireJoined(task, trainers);
+        _requireSigned(taskId, round, updates);
 
         progress.roundState = RoundState.Committed;
         progress.phaseStartedAt = uint40(block.timestamp);
         task.progress = progress;
-        task.updates = Commitments.updatesHash(updates.trainers, updates.points);
-        Logs.roundCommitted(
-            taskId, round, updates.trainers, updates.points, updates.cids, _deadline(task, progress)
-        );
+        task.updates = Commitments.updatesHash(trainers, updates.points);
+        deadline = _deadline(task, progress);
+        Logs.roundCommitted(taskId, round, trainers, updates.points, updates.cids, deadline);
     }
 
     /// @inheritdoc IMarket
@@ -304,24 +303,32 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         if (length != required) revert WrongLength(field, length, required);
     }
 
-    function _requireSigned(Task storage task, TaskId taskId, Round round, Updates calldata updates)
-        private
-        view
-    {
+    function _requireJoined(Task storage task, address[] calldata trainers) private view {
+        for (uint256 i = 0; i < trainers.length; ++i) {
+            if (!task.accounts[trainers[i]].joined) revert NotJoined(trainers[i]);
+        }
+    }
+
+    function _requireSigned(TaskId taskId, Round round, Updates calldata updates) private view {
         bytes32 domain = _domainSeparatorV4();
         address[] calldata trainers = updates.trainers;
         Point[] calldata points = updates.points;
         bytes[] calldata cids = updates.cids;
         bytes[] calldata signatures = updates.signatures;
         for (uint256 i = 0; i < trainers.length; ++i) {
-            address trainer = trainers[i];
-            if (!task.accounts[trainer].joined) revert NotJoined(trainer);
-            bytes calldata cid = Commitments.entryOf(cids, i);
-            TaskTerms.requireCid(cid);
-            bytes32 message = Commitments.structHash(taskId, round, points[i], Commitments.digestOf(cid));
-            bytes32 digest = MessageHashUtils.toTypedDataHash(domain, message);
-            Commitments.requireSigned(trainer, digest, signatures, i);
+            bytes32 digest = _digest(domain, taskId, round, points[i], Commitments.entryOf(cids, i));
+            Commitments.requireSigned(trainers[i], digest, signatures, i);
         }
+    }
+
+    function _digest(bytes32 domain, TaskId taskId, Round round, Point calldata point, bytes calldata cid)
+        private
+        pure
+        returns (bytes32)
+    {
+        TaskTerms.requireCid(cid);
+        bytes32 message = Commitments.structHash(taskId, round, point, Commitments.digestOf(cid));
+        return MessageHashUtils.toTypedDataHash(domain, message);
     }
 
     /// @dev Where nothing follows from the round's norm, it is not computed, and 0.
