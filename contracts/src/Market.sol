@@ -131,20 +131,21 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         // slither-disable-next-line timestamp
         if (block.timestamp > deadline) revert CommitWindowClosed(deadline);
         _requireCount(progress, updates);
+        address[] calldata trainers = updates.trainers;
         _requireAnchor(task, progress.anchor, updates);
         uint256 unsigned = progress.anchor == Anchor.PreviousSum ? 1 : 0;
         Commitments.requireFresh(
-            task.config.rounds, task.publicHalves, round, updates.trainers, updates.points, unsigned
+            task.config.rounds, task.publicHalves, round, trainers, updates.points, unsigned
         );
-        _requireSigned(task, taskId, round, updates, unsigned);
+        _requireJoined(task, trainers, _anchors(progress));
+        _requireSigned(taskId, round, updates, unsigned);
 
         progress.roundState = RoundState.Committed;
         progress.phaseStartedAt = uint40(block.timestamp);
         task.progress = progress;
-        task.updates = Commitments.updatesHash(updates.trainers, updates.points);
-        Logs.roundCommitted(
-            taskId, round, updates.trainers, updates.points, updates.cids, _deadline(task, progress)
-        );
+        task.updates = Commitments.updatesHash(trainers, updates.points);
+        deadline = _deadline(task, progress);
+        Logs.roundCommitted(taskId, round, trainers, updates.points, updates.cids, deadline);
     }
 
     /// @inheritdoc IMarket
@@ -325,15 +326,18 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         if (!right) revert WrongAnchor(account, x, y);
     }
 
+    /// @param first The first entry that is a trainer's.
+    function _requireJoined(Task storage task, address[] calldata trainers, uint256 first) private view {
+        for (uint256 i = first; i < trainers.length; ++i) {
+            if (!task.accounts[trainers[i]].joined) revert NotJoined(trainers[i]);
+        }
+    }
+
     /// @param first The first entry that somebody signs for.
-    function _requireSigned(
-        Task storage task,
-        TaskId taskId,
-        Round round,
-        Updates calldata updates,
-        uint256 first
-    ) private view {
-        uint256 members = task.progress.anchor == Anchor.None ? 0 : 1;
+    function _requireSigned(TaskId taskId, Round round, Updates calldata updates, uint256 first)
+        private
+        view
+    {
         bytes32 domain = _domainSeparatorV4();
         address[] calldata trainers = updates.trainers;
         Point[] calldata points = updates.points;
@@ -341,14 +345,19 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         bytes[] calldata signatures = updates.signatures;
         if (first != 0) TaskTerms.requireCid(Commitments.entryOf(cids, 0));
         for (uint256 i = first; i < trainers.length; ++i) {
-            address trainer = trainers[i];
-            if (i >= members && !task.accounts[trainer].joined) revert NotJoined(trainer);
-            bytes calldata cid = Commitments.entryOf(cids, i);
-            TaskTerms.requireCid(cid);
-            bytes32 message = Commitments.structHash(taskId, round, points[i], Commitments.digestOf(cid));
-            bytes32 digest = MessageHashUtils.toTypedDataHash(domain, message);
-            Commitments.requireSigned(trainer, digest, signatures, i);
+            bytes32 digest = _digest(domain, taskId, round, points[i], Commitments.entryOf(cids, i));
+            Commitments.requireSigned(trainers[i], digest, signatures, i);
         }
+    }
+
+    function _digest(bytes32 domain, TaskId taskId, Round round, Point calldata point, bytes calldata cid)
+        private
+        pure
+        returns (bytes32)
+    {
+        TaskTerms.requireCid(cid);
+        bytes32 message = Commitments.structHash(taskId, round, point, Commitments.digestOf(cid));
+        return MessageHashUtils.toTypedDataHash(domain, message);
     }
 
     function _requireProven(

@@ -24,6 +24,14 @@ contract Bn254Test is Test {
         this.requireValid(Point(1, Bn254.BASE_FIELD - 2));
     }
 
+    function sum(Point[] calldata points, uint256 bits)
+        external
+        view
+        returns (Point memory total, uint256 count)
+    {
+        return Bn254.sum(points, bits);
+    }
+
     function testFuzz_multiplesAreValid(uint256 scalar) public view {
         vm.assume(scalar % Bn254.SCALAR_FIELD != 0);
         this.requireValid(pointOf(scalar));
@@ -52,6 +60,11 @@ contract Bn254Test is Test {
     }
 
     function test_precompilesRefuseInvalidPoints() public {
+        Point[] memory points = new Point[](2);
+        (points[0], points[1]) = (Point(1, 2), Point(1, 3));
+        this.sum(points, 1);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.PrecompileFailed.selector, 6));
+        this.sum(points, 3);
         vm.expectRevert(abi.encodeWithSelector(IMarket.PrecompileFailed.selector, 6));
         this.add(Point(1, 3), Point(1, 2));
         vm.expectRevert(abi.encodeWithSelector(IMarket.PrecompileFailed.selector, 7));

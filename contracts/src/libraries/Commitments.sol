@@ -109,7 +109,7 @@ library Commitments {
     }
 
     /// @notice Reverts unless every point from entry `first` on is valid, belongs to `round` and is no public column, and
-    /// no point and no trainer comes twice.
+    /// no point and no trainer comes twice. As many trainers as points.
     function requireFresh(
         uint256 rounds,
         uint256 publicHalves,
@@ -118,15 +118,14 @@ library Commitments {
         Point[] calldata points,
         uint256 first
     ) internal pure {
-        uint256 repeated = _repeated(trainers, points);
-        uint256 count = points.length;
-        for (uint256 i = first; i < count; ++i) {
-            (uint256 x, uint256 y) = (points[i].x, points[i].y);
+        _requireDistinct(trainers, points);
+        for (uint256 i = first; i < points.length; ++i) {
+            Point calldata point = points[i];
+            (uint256 x, uint256 y) = (point.x, point.y);
             if (!Bn254.isValid(x, y)) revert IMarket.InvalidPoint(x, y);
             uint256 belongsTo = roundOfPoint(x, rounds);
             if (belongsTo != Round.unwrap(round)) revert IMarket.PointOfAnotherRound(x, round, belongsTo);
             if (_isPublic(x, publicHalves)) revert IMarket.PointAlreadyUsed(x, y);
-            if (i == repeated) _revertRepeated(trainers, points, i);
         }
     }
 
@@ -151,49 +150,51 @@ library Commitments {
         return half == publicHalves >> 128 || half == publicHalves & type(uint128).max;
     }
 
-    /// @dev The first index at which a trainer or an x equals an earlier one, or the number of points. As many trainers
-    /// as points. Trainers' words are compared as they are: reading one with dirty upper bits as an address reverts.
-    function _repeated(address[] calldata trainers, Point[] calldata points)
+    /// @dev As many trainers as points.
+    function _requireDistinct(address[] calldata trainers, Point[] calldata points) private pure {
+        uint256 trainersAt;
+        uint256 pointsAt;
+        // Safe: reads nothing.
+        assembly ("memory-safe") {
+            trainersAt := trainers.offset
+            pointsAt := points.offset
+        }
+        uint256 count = points.length;
+        uint256 repeated = _firstRepeated(trainersAt, 0x20, count);
+        if (repeated != count) revert IMarket.DuplicateTrainer(trainers[repeated]);
+        repeated = _firstRepeated(pointsAt, 0x40, count);
+        if (repeated != count) revert IMarket.PointAlreadyUsed(points[repeated].x, points[repeated].y);
+    }
+
+    /// @dev The first index at which a word of calldata equals an earlier one, of `count` that begin `stride` bytes
+    /// apart at `first`; `count` if there is none. Words are compared as they are: reading a trainer with dirty upper
+    /// bits as an address reverts.
+    function _firstRepeated(uint256 first, uint256 stride, uint256 count)
         private
         pure
-        returns (uint256 repeated)
+        returns (uint256 index)
     {
-        repeated = points.length;
         // Safe: reads calldata only. Whoever shares the low byte of an earlier one is compared with all of them: in any
         // order of the slots, which is the aggregator's to choose, that is seldom.
         assembly ("memory-safe") {
-            let end := shl(5, repeated)
-            let trainersSeen := 0
-            let xsSeen := 0
-            for { let i := 0 } lt(i, end) { i := add(i, 0x20) } {
-                let trainer := calldataload(add(trainers.offset, i))
-                let x := calldataload(add(points.offset, shl(1, i)))
+            let at := first
+            let end := add(first, mul(count, stride))
+            let seen := 0
+            for {} lt(at, end) { at := add(at, stride) } {
+                let word := calldataload(at)
                 // The number of bits comes first, as meant: bit `low byte` of a word.
                 // slither-disable-next-line incorrect-shift
-                let trainerBit := shl(and(trainer, 0xff), 1)
-                // slither-disable-next-line incorrect-shift
-                let xBit := shl(and(x, 0xff), 1)
-                if or(and(trainersSeen, trainerBit), and(xsSeen, xBit)) {
+                let bit := shl(and(word, 0xff), 1)
+                if and(seen, bit) {
                     let same := 0
-                    for { let j := 0 } lt(j, i) { j := add(j, 0x20) } {
-                        same := or(same, eq(calldataload(add(trainers.offset, j)), trainer))
-                        same := or(same, eq(calldataload(add(points.offset, shl(1, j))), x))
+                    for { let other := first } lt(other, at) { other := add(other, stride) } {
+                        same := or(same, eq(calldataload(other), word))
                     }
-                    if same {
-                        repeated := shr(5, i)
-                        break
-                    }
+                    if same { break }
                 }
-                trainersSeen := or(trainersSeen, trainerBit)
-                xsSeen := or(xsSeen, xBit)
+                seen := or(seen, bit)
             }
+            index := div(sub(at, first), stride)
         }
-    }
-
-    function _revertRepeated(address[] calldata trainers, Point[] calldata points, uint256 at) private pure {
-        for (uint256 i = 0; i < at; ++i) {
-            if (trainers[i] == trainers[at]) revert IMarket.DuplicateTrainer(trainers[at]);
-        }
-        revert IMarket.PointAlreadyUsed(points[at].x, points[at].y);
     }
 }

@@ -142,55 +142,65 @@ library ProofGate {
     /// @dev The rule layer.
     function _requireAccepted(Settlement calldata settlement, uint256[] memory instances) private view {
         bytes32 pinned = settlement.terms.ruleVka;
-        (bytes32 given, bool ok, uint256 answerBytes, uint256 success, bytes32 digest) =
-            _ask(settlement.terms.verifier, pinned, settlement.ruleProof, instances, settlement.ruleVka);
+        (uint256 request, uint256 requestBytes, bytes32 given) =
+            _encode(settlement.ruleProof, instances, settlement.ruleVka);
         if (given != pinned) revert IMarket.VkaMismatch(pinned, given);
+        (bool ok, uint256 answerBytes, uint256 success, bytes32 digest) =
+            _ask(settlement.terms.verifier, request, requestBytes);
         if (!ok) revert IMarket.ProofRejected();
         // Also what an address without code leads to: it succeeds and answers nothing.
         if (answerBytes < 64 || success != 1 || digest != pinned) revert IMarket.VerifierMisbehaved();
     }
 
-    /// @dev Hashes the key, and asks the verifier only if it is the pinned one. A static call, since a verifier has no
-    /// business changing state. The encoding must be canonical, hence built here: the verifier reads evaluations at
-    /// fixed offsets of its calldata, whatever the offsets in the head say.
-    function _ask(
-        address verifier,
-        bytes32 pinned,
-        bytes calldata proof,
-        uint256[] memory instances,
-        bytes32[] calldata vka
-    ) private view returns (bytes32 given, bool ok, uint256 answerBytes, uint256 success, bytes32 digest) {
+    /// @dev A call of `verifyProof` in free memory, and the hash of its key. The encoding must be canonical, hence built
+    /// here: the verifier reads evaluations at fixed offsets of its calldata, whatever the offsets in the head say.
+    function _encode(bytes calldata proof, uint256[] memory instances, bytes32[] calldata vka)
+        private
+        pure
+        returns (uint256 request, uint256 requestBytes, bytes32 given)
+    {
         bytes4 selector = IHalo2Verifier.verifyProof.selector;
-        // Safe: writes behind the free pointer, which stays: the next request may have the memory again; and at most
-        // the two scratch words. Only two words of the answer are valid ABI, so only they are copied. Lengths are
+        // Safe: writes behind the free pointer, which stays: the next request may have the memory again. Lengths are
         // those of arrays that the decoder found inside calldata, so no sum of them overflows.
         assembly ("memory-safe") {
-            let request := mload(0x40)
+            request := mload(0x40)
             let args := add(request, 0x04)
-            let proofPadded := and(add(proof.length, 0x1f), not(0x1f))
-            let instancesBytes := shl(5, mload(instances))
-            let vkaBytes := shl(5, vka.length)
-            let instancesAt := add(0x80, proofPadded)
-            let vkaAt := add(add(instancesAt, 0x20), instancesBytes)
+            let at := add(args, 0x60)
             mstore(request, selector)
             mstore(args, 0x60)
-            mstore(add(args, 0x20), instancesAt)
-            mstore(add(args, 0x40), vkaAt)
-            mstore(add(args, 0x60), proof.length)
-            calldatacopy(add(args, 0x80), proof.offset, proof.length)
+            mstore(at, proof.length)
+            at := add(at, 0x20)
+            calldatacopy(at, proof.offset, proof.length)
             // The padding. If there is none, this is where the next argument begins, and is written again.
-            mstore(add(add(args, 0x80), proof.length), 0)
-            mcopy(add(args, instancesAt), instances, add(instancesBytes, 0x20))
-            mstore(add(args, vkaAt), vka.length)
-            calldatacopy(add(add(args, vkaAt), 0x20), vka.offset, vkaBytes)
-            given := keccak256(add(add(args, vkaAt), 0x20), vkaBytes)
-            if eq(given, pinned) {
-                let requestBytes := add(add(vkaAt, 0x24), vkaBytes)
-                ok := staticcall(gas(), verifier, request, requestBytes, 0x00, 0x40)
-                answerBytes := returndatasize()
-                success := mload(0x00)
-                digest := mload(0x20)
-            }
+            mstore(add(at, proof.length), 0)
+            at := add(at, and(add(proof.length, 0x1f), not(0x1f)))
+            mstore(add(args, 0x20), sub(at, args))
+            let size := add(shl(5, mload(instances)), 0x20)
+            mcopy(at, instances, size)
+            at := add(at, size)
+            mstore(add(args, 0x40), sub(at, args))
+            mstore(at, vka.length)
+            at := add(at, 0x20)
+            size := shl(5, vka.length)
+            calldatacopy(at, vka.offset, size)
+            given := keccak256(at, size)
+            requestBytes := sub(add(at, size), request)
+        }
+    }
+
+    /// @dev A static call, since a verifier has no business changing state.
+    function _ask(address verifier, uint256 request, uint256 requestBytes)
+        private
+        view
+        returns (bool ok, uint256 answerBytes, uint256 success, bytes32 digest)
+    {
+        // Safe: reads what `_encode` wrote, before anything else is, and writes at most the two scratch words. Only two
+        // words of the answer are valid ABI, so only they are copied.
+        assembly ("memory-safe") {
+            ok := staticcall(gas(), verifier, request, requestBytes, 0x00, 0x40)
+            answerBytes := returndatasize()
+            success := mload(0x00)
+            digest := mload(0x20)
         }
     }
 }
