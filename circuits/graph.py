@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
+from onnx import numpy_helper
 
 OPSET = 17
 DTYPE = torch.float64  # exact on integers below 2^53
@@ -17,6 +19,21 @@ def export(module: torch.nn.Module, lengths: Sequence[int], names: Sequence[str]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter advertises its successor, which the prover cannot load
         torch.onnx.export(module.eval(), example, str(path), opset_version=OPSET, dynamo=False, input_names=list(names))
+    model = onnx.load(path)
+    _widen(model.graph)
+    onnx.save(model, path)
+
+
+def _widen(exported: onnx.GraphProto) -> None:
+    """Puts float64 wherever the exporter wrote float32, to which it rounds scalars of a module that is all float64."""
+    del exported.value_info[:]
+    for node in exported.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == onnx.TensorProto.FLOAT:
+                attribute.i = onnx.TensorProto.DOUBLE
+            elif node.op_type == "Constant" and attribute.t.data_type == onnx.TensorProto.FLOAT:
+                exact = numpy_helper.to_array(attribute.t).astype(np.float64)
+                attribute.t.CopyFrom(numpy_helper.from_array(exact, attribute.t.name))
 
 
 def pair_index(slots: int) -> torch.Tensor:

@@ -66,6 +66,18 @@ def test_graph_equals_reference(rule: Rule, data: st.DataObject) -> None:
     assert ([int(x) for x in accept], [int(x) for x in score]) == rule.reference(case.gram, case.active, **params)
 
 
+def test_scalars_of_a_graph_are_not_rounded() -> None:
+    """n sum(x^2) and sum(x)^2 are equal here, and above 2^24: in float32 they would differ."""
+    rule = rules.load("three_sigma", "leave_one_out")
+    values = [-8] * (SLOTS // 2) + [7] * (SLOTS - SLOTS // 2)
+    gram = [[7 * a * b for b in values] for a in values]
+    vectors = RuleCircuit(rule=rule, slots=SLOTS).inputs(upper_triangle(gram), [1] * SLOTS, [1])
+    session = graphs(rule)
+    names = [node.name for node in session.get_inputs()]
+    accept, _ = session.run(None, {n: np.array(v, dtype=np.float64) for n, v in zip(names, vectors, strict=True)})
+    assert list(accept) == rule.reference(gram, [1] * SLOTS, l=1)[0] == [1] * SLOTS
+
+
 _SESSIONS: dict[str, onnxruntime.InferenceSession] = {}
 
 
