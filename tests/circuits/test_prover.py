@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 RULE = DEMO_STATEMENT.rule_circuit
 SMALL = dataclasses.replace(RULE, slots=3)
-SMALL_INPUTS = [[9, 1, -2, 8, 3, 7], [1, 1, 1], [0]]
+SMALL_INPUTS = [[20, 1, -2, 8, 3, 7], [1, 1, 1], [0]]
 
 
 def rule_inputs(seed: int = 7) -> list[list[int]]:
