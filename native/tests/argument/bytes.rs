@@ -65,20 +65,38 @@ fn every_point_at_infinity() {
     }
 }
 
-#[test]
-fn scalars_have_one_form() {
-    // A value plus r is the same value, but for the bytes.
-    let scene = Scene::new(TINY, 1);
-    let first_value = 64 * (1 + 2 + 4);
-    let mut proof = scene.proof.clone();
+/// Adds a modulus to the 32 bytes from `at` on: the same residue, in other bytes.
+fn add_modulus(bytes: &mut [u8], at: usize, modulus: &str) {
     let mut carry = 0u16;
-    for (byte, add) in proof[first_value..first_value + 32].iter_mut().zip(word(R)).rev() {
+    for (byte, add) in bytes[at..at + 32].iter_mut().zip(word(modulus)).rev() {
         let sum = u16::from(*byte) + u16::from(add) + carry;
         (*byte, carry) = (sum as u8, sum >> 8);
     }
-    assert_eq!(carry, 0);
-    let refused = verify(&scene.key, &scene.statement, &proof);
-    assert_eq!(refused, Err(Error::InvalidProof { reason: format!("at byte {first_value}: a scalar is not below r") }));
+    assert_eq!(carry, 0, "2^256 is more than five times the modulus");
+}
+
+#[test]
+fn scalars_have_one_form() {
+    let scene = Scene::new(TINY, 1);
+    let first_value = 64 * (1 + 2 + 4);
+    let mut proof = scene.proof.clone();
+    add_modulus(&mut proof, first_value, R);
+    let reason = format!("at byte {first_value}: a scalar is not below r");
+    assert_eq!(verify(&scene.key, &scene.statement, &proof), Err(Error::InvalidProof { reason }));
+}
+
+#[test]
+fn coordinates_have_one_form() {
+    let scene = Scene::new(TINY, 1);
+    for at in [0, 32] {
+        let mut proof = scene.proof.clone();
+        add_modulus(&mut proof, at, P);
+        let reason = "at byte 0: a coordinate is not below the modulus".into();
+        assert_eq!(verify(&scene.key, &scene.statement, &proof), Err(Error::InvalidProof { reason }));
+        let mut point = point_to_bytes(&scene.statement.points[0]);
+        add_modulus(&mut point, at, P);
+        assert_eq!(point_from_bytes(&point), Err("a coordinate is not below the modulus"));
+    }
 }
 
 #[test]
