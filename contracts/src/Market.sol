@@ -345,7 +345,9 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         bytes[] calldata signatures = updates.signatures;
         if (first != 0) TaskTerms.requireCid(Commitments.entryOf(cids, 0));
         for (uint256 i = first; i < trainers.length; ++i) {
-            bytes32 digest = _digest(domain, taskId, round, points[i], Commitments.entryOf(cids, i));
+            bytes32 digest = _digest(
+                domain, taskId, round, Commitments.entryOf(points, i), Commitments.entryOf(cids, i)
+            );
             Commitments.requireSigned(trainers[i], digest, signatures, i);
         }
     }

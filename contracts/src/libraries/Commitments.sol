@@ -67,6 +67,14 @@ library Commitments {
         }
     }
 
+    /// @notice Entry i < list.length.
+    function entryOf(Point[] calldata list, uint256 i) internal pure returns (Point calldata point) {
+        // Safe: the decoder has found the whole list inside calldata.
+        assembly ("memory-safe") {
+            point := add(list.offset, shl(6, i))
+        }
+    }
+
     /// @notice The one word that a round keeps of its updates: keccak256 of all trainers' words, their number, and
     /// all points' words.
     function updatesHash(address[] calldata trainers, Point[] calldata points)
@@ -120,7 +128,7 @@ library Commitments {
     ) internal pure {
         _requireDistinct(trainers, points);
         for (uint256 i = first; i < points.length; ++i) {
-            Point calldata point = points[i];
+            Point calldata point = entryOf(points, i);
             (uint256 x, uint256 y) = (point.x, point.y);
             if (!Bn254.isValid(x, y)) revert IMarket.InvalidPoint(x, y);
             uint256 belongsTo = roundOfPoint(x, rounds);
