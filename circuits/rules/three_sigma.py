@@ -25,7 +25,7 @@ class ThreeSigma(OutlierRule):
     (so ties belong to it, and h >= n / 2). The Krum score is the sum of the floor(n / 2) smallest D[i][j] over the
     other active j: what multi-Krum takes with the largest f that n allows.
 
-    No set of n numbers has one more than (n - 1) / sqrt(n) deviations above its mean, so a larger l removes nothing:
+    No set of n numbers has one more than sqrt(n - 1) deviations above its mean, so a larger l removes nothing:
     l = 3 needs n >= 11, l = 2 needs n >= 6, and l > 5 is of no use up to 32 slots.
     """
 
