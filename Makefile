@@ -98,7 +98,7 @@ test: check contracts-test native-test
 
 # Pins every package of pyproject.toml and what they need.
 lock: .venv/.installed
-	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --extra bench --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --extra bench --extra dev --extra otel --extra ray --python-version 3.11 pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf .venv proto/gen contracts/out contracts/cache contracts/build contracts/node_modules native/target out

@@ -320,6 +320,8 @@ async def test_dishonest_terms_are_refused_and_said(field: str, value: object, s
         assert described.status == TaskStatus.TASK_STATUS_REFUSED
         assert field in described.refusal
     async with stage.running(max_logrows=13) as (_, client):
+        with pytest.raises(refusals.InvalidField, match=field):  # answered once the terms are checked again
+            await client.upload_genesis(task_id, stage.genesis_data)
         assert (await client.task(task_id)).status == TaskStatus.TASK_STATUS_REFUSED
 
 
