@@ -89,7 +89,6 @@ def prove(
         progress: see `circuits.native`.
     Raises:
         CommitmentMismatch: a column does not open its point.
-        DegenerateColumn: a column has a digit that is 0 on every row.
         FieldError: a row is out of range, or an inner product reaches 2^62.
         SrsError: the string is not the key's, or its side file is missing.
         ProofCancelled: `progress` answered False.
