@@ -14,10 +14,11 @@ from circuits.errors import FieldError, NotFinite, SrsError
 from circuits.fixedpoint import quantize
 from circuits.model import denominator
 from clients.errors import AggregatorUnreachable, InvalidDownload, InvalidReceipt, InvalidTraining
+from clients.local_training import LocalTraining
 from clients.memory import Memory, Pending
 from clients.owner import Offer, Owner
 from clients.service import AggregatorClient
-from clients.trainer import LocalTraining, Trainer
+from clients.trainer import Trainer
 from clients.training import Vector
 from contracts.bindings import RoundState, TaskState, ValueOutOfRange, eip712
 from contracts.bindings.devchain import advance_time
