@@ -47,8 +47,8 @@ class JobTooLarge(AggregatorError):
 
     def __init__(self, need_bytes: int, limit_bytes: int) -> None:
         super().__init__(
-            f"proof: it may take {need_bytes >> 20} MiB of memory, but no machine has more than {limit_bytes >> 20} MiB "
-            "for proofs (proof_memory_bytes)"
+            f"proof: it may take {need_bytes >> 20} MiB of memory, and no machine has more than {limit_bytes >> 20} MiB"
+            " for proofs (proof_memory_bytes)"
         )
         self.need_bytes = need_bytes
         self.limit_bytes = limit_bytes

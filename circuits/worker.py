@@ -58,18 +58,18 @@ class Worker:
                         raise ProverCrashed(
                             f"{name}: no result after {timeout_seconds:g} seconds; the worker was ended"
                         )
-                    outcome = pipe.recv()
-                    if not isinstance(outcome, _Report):
+                    message: _Report | tuple[T] | CircuitError = pipe.recv()
+                    if not isinstance(message, _Report):
                         break
                     assert progress is not None
-                    pipe.send(progress(*outcome.step))
+                    pipe.send(progress(*message.step))
             except (EOFError, OSError) as error:
                 self._end()
                 raise ProverCrashed(f"{name}: the worker process died (out of memory?)") from error
             except BaseException:
                 self._end()
                 raise
-        return _result(outcome)
+        return result_of(message)
 
     def cancel(self) -> None:
         """Kills what runs now; its caller gets ProverCrashed, the next call a new process."""
@@ -107,7 +107,7 @@ class Here:
     """The same calls in this very process, for one that is a worker itself."""
 
     def call(self, job: Callable[..., T], *args: object) -> T:
-        return _result(outcome_of(job, *args))
+        return result_of(outcome_of(job, *args))
 
     def cancel(self) -> None: ...
 
@@ -134,6 +134,7 @@ def _serve(pipe: Connection) -> None:
         os._exit(1)
 
     threading.Thread(target=follow_parent, daemon=True).start()
+
     def ask(*step: Any) -> Any:
         pipe.send(_Report(step))
         return pipe.recv()
@@ -156,7 +157,8 @@ def outcome_of(job: Callable[..., T], *args: object, **named: object) -> tuple[T
         return ProverError(f"{job.__name__.strip('_')}: {type(error).__name__}: {error}")
 
 
-def _result(outcome: tuple[T] | CircuitError) -> T:
+def result_of(outcome: tuple[T] | CircuitError) -> T:
+    """The inverse of `outcome_of`."""
     if isinstance(outcome, CircuitError):
         raise outcome
     return outcome[0]

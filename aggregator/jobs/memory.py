@@ -18,7 +18,8 @@ def available_bytes(*, groups: Path = _GROUPS, mount: Path = _MOUNT) -> int:
     Args:
         groups: names this process's control groups. mount: where they are.
     """
-    return max(0, min([psutil.virtual_memory().available, *_group_room_bytes(groups, mount)]))
+    machine: int = psutil.virtual_memory().available
+    return max(0, min([machine, *_group_room_bytes(groups, mount)]))
 
 
 def _group_room_bytes(groups: Path, mount: Path) -> Iterator[int]:

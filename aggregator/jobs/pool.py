@@ -9,7 +9,7 @@ from circuits.proof import Proof
 Report = Callable[[str, int, int], None]
 """Called, from any thread, as (stage, steps done, steps in all)."""
 
-SILENCE_SECONDS = 900.0
+SILENCE_SECONDS = 1800.0
 """A worker that is not heard of for so long hangs: no step of a proof takes longer on the reference machine."""
 
 
