@@ -4,8 +4,8 @@
 
 Keys are made anew for every line. `prove_cpu_seconds` is what all cores together took: unlike `prove_seconds` it hardly
 depends on what else the machine does, and two cores take half of it at least. Peak memory is that of the worker process
-which made the keys and proved. Gas is that of a transaction which calls the verifier, on anvil, with and without what any
-transaction pays (21,000 and its calldata).
+which made the keys and proved. Gas is that of a transaction which calls the verifier, on anvil, with and without what
+any transaction pays (21,000 and its calldata).
 
 Give --rule for some combinations only, as outlier+contribution.
 """
