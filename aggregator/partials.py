@@ -140,9 +140,8 @@ class Partial:
         return self._builder.finish()
 
     def read(self) -> bytes:
-        """All bytes so far."""
-        self._file.seek(0)
-        return self._file.read()
+        """All bytes, once the upload is whole and its file closed."""
+        return self._path.read_bytes()
 
     def discard(self) -> None:
         """Removes the bytes: they are kept elsewhere, or of no use."""

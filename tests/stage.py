@@ -142,7 +142,7 @@ class Stage:
                 await asyncio.sleep(0.01)
                 if run.done():
                     await run
-            async with AggregatorClient(f"127.0.0.1:{aggregator.port}", patience_seconds=3) as client:
+            async with AggregatorClient(f"127.0.0.1:{aggregator.port}", patience_seconds=30) as client:
                 yield aggregator, client
         finally:
             aggregator.stop()

@@ -74,7 +74,7 @@ async def once(client: AggregatorClient, update: Update) -> None:
     try:
         await send(client, update)
     finally:
-        client._patience_seconds = 3
+        client._patience_seconds = 30
 
 
 async def send_parts(client: AggregatorClient, *parts: UploadUpdateRequest) -> None:
@@ -83,7 +83,7 @@ async def send_parts(client: AggregatorClient, *parts: UploadUpdateRequest) -> N
     def messages() -> Iterator[UploadUpdateRequest]:
         yield from parts
 
-    await client._call(lambda: client._updates.UploadUpdate(messages()))
+    await client._insist(lambda: client._updates.UploadUpdate(messages()))
 
 
 def header_part(update: Update) -> UploadUpdateRequest:
@@ -365,7 +365,7 @@ async def test_idle_upload_is_ended(client: AggregatorClient, update: Update) ->
         await asyncio.sleep(60)
 
     with pytest.raises(refusals.TruncatedUpload, match="nothing came"):
-        await client._call(lambda: client._updates.UploadUpdate(messages()))
+        await client._insist(lambda: client._updates.UploadUpdate(messages()))
     await taken(client, update)
 
 
@@ -475,10 +475,10 @@ async def test_a_genesis_upload_is_taken_once(stage: Stage, client: AggregatorCl
     parts = [UploadGenesisRequest(header=call), UploadGenesisRequest(chunk=Chunk(data=stage.genesis_data))]
     with pytest.raises(refusals.InvalidSignature):
         other = stage.owner_signer.sign(UPLOAD_GENESIS, header, task_id=task_id + 1)
-        await client._call(lambda: client._models.UploadGenesis(iter([UploadGenesisRequest(header=other)])))
-    await client._call(lambda: client._models.UploadGenesis(iter(parts)))
+        await client._insist(lambda: client._models.UploadGenesis(iter([UploadGenesisRequest(header=other)])))
+    await client._insist(lambda: client._models.UploadGenesis(iter(parts)))
     with pytest.raises(refusals.ReplayedCall):
-        await client._call(lambda: client._models.UploadGenesis(iter(parts)))
+        await client._insist(lambda: client._models.UploadGenesis(iter(parts)))
 
 
 # ------------------------------------------------------------- when things fail

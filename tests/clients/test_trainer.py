@@ -391,7 +391,7 @@ async def test_unreachable_aggregator_is_said(stage: Stage) -> None:
     async with AggregatorClient("127.0.0.1:1", patience_seconds=0.1) as client:
         with pytest.raises(AggregatorUnreachable) as caught:
             await client.task(1)
-        assert caught.value.status == "UNAVAILABLE"
+        assert caught.value.status == "DEADLINE_EXCEEDED"
 
 
 async def test_downloads_are_bounded(stage: Stage, client: AggregatorClient) -> None:
