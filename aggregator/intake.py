@@ -6,16 +6,17 @@ acknowledged is lost.
 """
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from eth_typing import ChecksumAddress
 from merit.v1.types_pb2 import Chunk, Receipt
 from merit.v1.updates_pb2 import Dtype, UpdateHeader, UploadUpdateRequest
 
+from aggregator.checks import Checks, Question
 from aggregator.limits import Limits, Pace
 from aggregator.partials import Partial, PartialKey, Partials
 from aggregator.records import Step, Update
@@ -23,8 +24,7 @@ from aggregator.served import Registry, ServedTask
 from aggregator.state import point_already_used, require_same
 from aggregator.tools import Tools, off_loop, spend
 from circuits.bn254 import G1Point
-from circuits.commitment import check_opening, fits_round
-from circuits.errors import CommitmentMismatch, DegenerateColumn, FieldError
+from circuits.commitment import fits_round
 from contracts.bindings import eip712
 from protocol import wire
 from protocol.calls import UPLOAD_UPDATE, Claimed, read_call
@@ -36,17 +36,15 @@ from protocol.refusals import (
     LateUpdate,
     MalformedContent,
     NotJoined,
-    OutOfRange,
+    Refusal,
     RoundNotCollecting,
     TooManyUploads,
-    Unprovable,
-    WrongCommitment,
 )
 from protocol.terms import Derived
 from store.cid import to_text
-from store.errors import MalformedObject
+from store.errors import StorageFull
 from store.local import ContentStore
-from store.objects import decode_update, update_dtype, update_size_bytes
+from store.objects import update_dtype, update_size_bytes
 
 _DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
 
@@ -98,8 +96,7 @@ class Intake:
         self.partials = Partials(tools.config.data_directory / "partials", tools.config.partial_seconds)
         self._uploading: set[tuple[int, ChecksumAddress]] = set()
         self._receiving = 0
-        # A check takes a core and, for as long as it lasts, memory for the whole column.
-        self._checks = asyncio.Semaphore(os.cpu_count() or 1)
+        self.checks = Checks()
 
     async def upload(self, messages: AsyncIterator[UploadUpdateRequest], address: str) -> Receipt:
         """Takes one update.
@@ -128,14 +125,30 @@ class Intake:
         _check_point_is_new(claim, task)
         with self._one_of(claim):
             partial = await self._received(messages, claim, task, address)
-            async with self._checks:
-                await off_loop(_keep, claim, terms, partial, self._tools.store)
+            await self._keep(claim, terms, partial)
             admitted = await off_loop(self._tools.state.admit, claim.update(int(time.time())), task.config.slots)
         self._tools.log.info(
             "update.received", task=claim.task_id, round=claim.round, trainer=claim.trainer, cid=to_text(claim.cid)
         )
         await task.notify(step=False)
         return self.receipt(admitted)
+
+    async def _keep(self, claim: _Claim, terms: Derived, partial: Partial) -> None:
+        """Checks an update's bytes and puts them into the store. Another attempt would find the same, so they go."""
+        statement = terms.statement
+        question = Question(
+            path=partial.path, dim=statement.dim, fmt=statement.fmt, point=claim.point, srs_path=terms.srs.path
+        )
+        try:
+            await self.checks.check(question)
+            await off_loop(_put, partial.path, self._tools.store)
+        except FileNotFoundError:
+            # The round was sealed while they waited for their check.
+            raise LateUpdate(_takes_no_more(claim), field="round") from None
+        except (Refusal, StorageFull):
+            partial.discard()
+            raise
+        partial.discard()
 
     def receipt(self, update: Update) -> Receipt:
         """The receipt of a durable update; signing is deterministic, so it is the same each time."""
@@ -185,7 +198,7 @@ class Intake:
         if round is None:
             raise RoundNotCollecting(f"{where} has not begun", field="round")
         if round.step != Step.COLLECTING:
-            raise LateUpdate(f"{where} takes no more updates", field="round")
+            raise LateUpdate(_takes_no_more(claim), field="round")
         return None
 
     def collects(self, task_id: int, round: int) -> bool:
@@ -235,6 +248,14 @@ class Intake:
                 f"cid: the bytes have {to_text(partial.cid())}", field="cid", limit=to_text(claim.cid)
             )
         return partial
+
+
+def _put(path: Path, store: ContentStore) -> None:
+    store.put(path.read_bytes())
+
+
+def _takes_no_more(claim: _Claim) -> str:
+    return f"round: {claim.round} of task {claim.task_id} takes no more updates"
 
 
 async def _next_chunk(messages: AsyncIterator[UploadUpdateRequest]) -> Chunk | None:
@@ -289,38 +310,3 @@ def _check_point_is_new(claim: _Claim, task: ServedTask) -> None:
     rounds = task.config.rounds
     if not fits_round(claim.point, round=claim.round, rounds=rounds):
         raise InvalidField.of("point", hex(claim.point.x), f"its x modulo {rounds} must be the round, {claim.round}")
-
-
-def _keep(claim: _Claim, terms: Derived, partial: Partial, store: ContentStore) -> None:
-    """Checks an update's bytes and puts them into the store. Another attempt would find the same, so they go."""
-    try:
-        data = partial.read()
-        _check_content(claim, terms, data)
-        store.put(data)
-    except FileNotFoundError:
-        # The round was sealed while they waited for their check.
-        raise LateUpdate(f"round: {claim.round} of task {claim.task_id} takes no more updates", field="round") from None
-    finally:
-        partial.discard()
-
-
-def _check_content(claim: _Claim, terms: Derived, data: bytes) -> None:
-    statement = terms.statement
-    try:
-        column = decode_update(data, statement.dim, statement.fmt)
-    except MalformedObject as error:
-        raise MalformedContent(str(error), field=error.field, limit=error.limit) from None
-    except FieldError as error:
-        raise OutOfRange(str(error), field=error.field, limit=error.limit) from None
-    try:
-        column.check_digits(statement.fmt)
-    except DegenerateColumn as error:
-        raise Unprovable(
-            f"salts: base-4 digit {error.digit} is 0 in every row", field="salts", limit="salts drawn at random"
-        ) from None
-    try:
-        check_opening(column, claim.point, terms.srs)
-    except CommitmentMismatch:
-        raise WrongCommitment(
-            "point: the bytes do not open this commitment", field="point", limit="the commitment of the bytes"
-        ) from None

@@ -76,6 +76,7 @@ class Server:
 
     async def stop(self, grace_seconds: float) -> None:
         await self.grpc.stop(grace_seconds)
+        self.intake.checks.close()
 
 
 def build(tools: Tools, registry: Registry) -> Server:

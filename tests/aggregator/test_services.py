@@ -30,7 +30,7 @@ Running = tuple[Aggregator, AggregatorClient]
 
 @pytest.fixture
 async def running(stage: Stage) -> AsyncIterator[Running]:
-    async with stage.running(idle_seconds=5) as pair:
+    async with stage.running(idle_seconds=60) as pair:
         yield pair
 
 
@@ -54,6 +54,12 @@ async def received_bytes(client: AggregatorClient, update: Update) -> int:
     return await client.upload_status(header.task_id, header.round, update.signer.address, header.cid)
 
 
+async def until_received(client: AggregatorClient, update: Update, count: int) -> None:
+    async with asyncio.timeout(60):
+        while await received_bytes(client, update) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
 async def broken_off(client: AggregatorClient, update: Update, sent_bytes: int) -> None:
     """An upload whose connection ends after some bytes."""
     half = [header_part(update), chunk_part(0, update.data[:sent_bytes])]
@@ -64,8 +70,7 @@ async def broken_off(client: AggregatorClient, update: Update, sent_bytes: int) 
         await asyncio.sleep(60)
 
     call = asyncio.ensure_future(client._updates.UploadUpdate(messages()))
-    while await received_bytes(client, update) < sent_bytes:
-        await asyncio.sleep(0.02)
+    await until_received(client, update, sent_bytes)
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
 
@@ -139,15 +144,14 @@ async def test_the_seal_ends_uploads_under_way_and_their_parts(
         await asyncio.sleep(60)
 
     call = asyncio.ensure_future(client._insist(lambda: client._updates.UploadUpdate(messages())))
-    while await received_bytes(client, late) < 100:
-        await asyncio.sleep(0.02)
+    await until_received(client, late, 100)
     await stage.send(client, task_id, 0)
     with pytest.raises(refusals.LateUpdate):
         await call
     key = PartialKey(task_id=task_id, round=0, trainer=stage.trainers[TRAINERS].address, cid=late.header.cid)
     partials = aggregator.tools.config.data_directory / "partials"
     async with asyncio.timeout(30):
-        while any(path.is_file() for path in partials.rglob("*")):
+        while any(path.is_file() for path in partials.rglob("*")):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert key.cid not in {u.cid for u in aggregator.tools.state.updates(task_id, 0)}
 
@@ -169,10 +173,8 @@ async def test_an_upload_below_the_least_rate_is_ended(stage: Stage) -> None:
 
 async def test_more_bytes_than_the_rate_wait_and_pass(stage: Stage) -> None:
     """Back-pressure, not a refusal: and what the service waits is not held against the upload."""
-    async with stage.running(upload_bytes_per_second=300, idle_seconds=0.5, min_upload_bytes_per_second=400) as (
-        aggregator,
-        client,
-    ):
+    limits = {"upload_bytes_per_second": 300, "idle_seconds": 0.5, "min_upload_bytes_per_second": 400}
+    async with stage.running(**limits) as (_, client):
         update = stage.update(await stage.open_task(client), 0, stage.trainers[0], stage.draw(1))
         parts = [chunk_part(at, update.data[at : at + 200]) for at in range(0, len(update.data), 200)]
         await send_parts(client, header_part(update), *parts)
@@ -309,6 +311,7 @@ async def test_many_watchers_cost_one_look(
 
     watchers = [asyncio.ensure_future(watch()) for _ in range(50)]
     await settled(stage, client, task_id)
+    await stage.reached(client, task_id, 1, RoundStep.ROUND_STEP_COLLECTING)
     await stage.send(client, task_id, 1)
     seen = await asyncio.gather(*watchers)
     assert all(cursors == seen[0] for cursors in seen)
@@ -351,8 +354,12 @@ async def test_reflection_is_behind_a_flag(stage: Stage) -> None:
 
 
 async def test_limits_of_an_address_hold_on_the_wire(stage: Stage) -> None:
-    async with stage.running(max_calls_per_address=3) as (_, client):
+    async with stage.running(max_calls_per_address=3) as (aggregator, client):
         task_id = await stage.open_task(client)
+        assert aggregator.server is not None
+        async with asyncio.timeout(30):
+            while aggregator.server.intake._limits._all_open:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         held = [client._rounds.WatchRounds(WatchRoundsRequest(task_id=task_id)) for _ in range(3)]
         for watch in held:
             await watch.read()
@@ -382,19 +389,15 @@ async def test_work_stops_when_the_caller_is_gone(
     """An upload that waits for its check when its deadline passes is not checked."""
     aggregator, client = running
     checked = []
-    monkeypatch.setattr("aggregator.intake._keep", lambda *args: checked.append(args))
+    monkeypatch.setattr("aggregator.checks.answer", checked.append)
     assert aggregator.server is not None
     intake = aggregator.server.intake
-    places = 0
-    while not intake._checks.locked():
-        await intake._checks.acquire()
-        places += 1
+    await intake.checks.turn.acquire()
     parts = [header_part(update), chunk_part(0, update.data)]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await client._updates.UploadUpdate(iter(parts), timeout=1)
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    for _ in range(places):
-        intake._checks.release()
+    intake.checks.turn.release()
     await asyncio.sleep(0.1)
     assert not checked
     assert not intake._uploading
