@@ -191,14 +191,20 @@ async def _watch(port: int, task_id: int, count: int, pipe: Connection) -> None:
 class Scene:
     """A market, tasks that trainers have joined, and an aggregator's process."""
 
-    def __init__(self, rpc_url: str, keys: tuple[str, ...], directory: Path, dim: int) -> None:
-        self.directory, self.dim = directory, dim
+    def __init__(self, rpc_url: str, keys: tuple[str, ...], directory: Path, dim: int, *, trainers: int) -> None:
+        self.directory, self.dim, self.trainers = directory, dim, trainers
         self.chain = Chain(rpc_url)
         self.owner, self.operator = (Account.from_key(key) for key in keys[:2])
         self.deployment = deploy(self.chain, self.owner)
         self.market = Market(self.chain, self.deployment.market)
         self.statement = Statement(
-            slots=SLOTS, dim=dim, fmt=FMT, logrows=smallest_logrows(dim), outlier="none", contribution="equal"
+            slots=SLOTS,
+            dim=dim,
+            fmt=FMT,
+            logrows=smallest_logrows(dim),
+            outlier="none",
+            contribution="equal",
+            rule_params={},
         )
         with Prover() as prover:
             self.srs = prover.ensure_test_srs(self.statement.logrows, provable=True)
@@ -228,7 +234,7 @@ class Scene:
             "market": self.market.address,
             "key_file": str(self.directory / "operator.key"),
             "data_directory": str(self.directory / "data"),
-            "open_when_joined": TRAINERS_A_TASK,
+            "open_when_joined": min(TRAINERS_A_TASK, self.trainers),
             "poll_seconds": 2,
             "max_uploads": 4096,
             "max_calls": 10_000,
@@ -407,7 +413,7 @@ def main() -> None:
     directory = Path(tempfile.mkdtemp(prefix="merit-ingest-"))
     try:
         with anvil_chain() as local:
-            run(Scene(local.rpc_url, local.private_keys, directory, args.dim), args)
+            run(Scene(local.rpc_url, local.private_keys, directory, args.dim, trainers=args.trainers), args)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

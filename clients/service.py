@@ -1,6 +1,6 @@
 """The aggregator as an object: typed calls, refusals as the exceptions that they were, and retries."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import Protocol, TypeVar
 
@@ -108,16 +108,20 @@ class AggregatorClient:
         with _translated("GetRound"):
             return await self._rounds.GetRound(rounds_pb2.GetRoundRequest(task_id=task_id, round=round))
 
-    async def watch(self, task_id: int, after_cursor: int = 0) -> AsyncIterator[rounds_pb2.WatchRoundsResponse]:
+    async def watch(self, task_id: int, after_cursor: int = 0) -> AsyncGenerator[rounds_pb2.WatchRoundsResponse, None]:
         """The task's journal from a cursor on, until the task is finished. Resume a broken stream with the last cursor.
 
         Raises:
             UnknownTask, Draining, AggregatorUnreachable.
         """
         request = rounds_pb2.WatchRoundsRequest(task_id=task_id, after_cursor=after_cursor)
-        with _translated("WatchRounds"):
-            async for response in self._rounds.WatchRounds(request):
-                yield response
+        call = self._rounds.WatchRounds(request)
+        try:
+            with _translated("WatchRounds"):
+                async for response in call:
+                    yield response
+        finally:
+            call.cancel()
 
     async def upload_update(self, header: updates_pb2.UpdateHeader, data: bytes, signer: CallSigner) -> Receipt:
         """Sends an update of the signer's; goes on where a broken attempt stopped.

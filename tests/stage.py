@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,9 +194,10 @@ class Stage:
     async def reached(self, client: AggregatorClient, task_id: int, round: int, step: int) -> None:
         """Returns when the aggregator reports a step of a round."""
         async with asyncio.timeout(60):
-            async for report in follow(client, task_id, get()):
-                if (report.round, report.report.step) == (round, step):
-                    return
+            async with aclosing(follow(client, task_id, get())) as reports:
+                async for report in reports:
+                    if (report.round, report.report.step) == (round, step):
+                        return
         raise AssertionError(f"the task ended without step {step} of round {round}")
 
     def draw(self, seed: int, *, round: int = 0, rounds: int = 2, outlier: bool = False) -> Column:

@@ -15,7 +15,7 @@ from merit.v1.rounds_pb2 import RoundStep, WatchRoundsRequest
 from merit.v1.types_pb2 import Range
 from merit.v1.updates_pb2 import UploadUpdateRequest
 
-from aggregator.partials import PartialKey
+from aggregator.records import Report, Step
 from aggregator.server import SERVICES
 from aggregator.service import Aggregator
 from clients.service import AggregatorClient
@@ -23,7 +23,7 @@ from contracts.bindings import sign_create_task
 from protocol import refusals, wire
 from protocol.calls import CallSigner
 from tests.aggregator.test_intake import chunk_part, header_part, send_parts
-from tests.stage import REWARD_WEI, STATEMENT, TRAINERS, Stage, Update
+from tests.stage import REWARD_WEI, STATEMENT, Stage, Update
 
 Running = tuple[Aggregator, AggregatorClient]
 
@@ -129,31 +129,29 @@ async def test_another_trainer_cannot_go_on_with_it(stage: Stage, client: Aggreg
 
 
 async def test_the_seal_ends_uploads_under_way_and_their_parts(
-    stage: Stage, running: Running, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, running: Running, client: AggregatorClient, update: Update
 ) -> None:
-    monkeypatch.setattr("aggregator.service._SWEEP_SECONDS", 0.05)
-    aggregator, client = running
-    task_id = await stage.open_task(client, joined=TRAINERS + 1)
-    late = stage.update(task_id, 0, stage.trainers[TRAINERS], stage.draw(77))
+    aggregator, task_id, sealed = running[0], update.header.task_id, asyncio.Event()
 
     async def messages() -> AsyncIterator[UploadUpdateRequest]:
-        yield header_part(late)
-        yield chunk_part(0, late.data[:100])
-        await stage.reached(client, task_id, 0, RoundStep.ROUND_STEP_SEALED)
-        yield chunk_part(100, late.data[100:200])
+        yield header_part(update)
+        yield chunk_part(0, update.data[:100])
+        await sealed.wait()
+        yield chunk_part(100, update.data[100:200])
         await asyncio.sleep(60)
 
     call = asyncio.ensure_future(client._insist(lambda: client._updates.UploadUpdate(messages())))
-    await until_received(client, late, 100)
-    await stage.send(client, task_id, 0)
+    await until_received(client, update, 100)
+    report = Report(task_id=task_id, round=0, step=Step.SEALED, finished_at_seconds=1, seconds=0)
+    await asyncio.to_thread(aggregator.tools.state.seal, report)
+    await aggregator.registry.tasks[task_id].notify()
+    sealed.set()
     with pytest.raises(refusals.LateUpdate):
         await call
-    key = PartialKey(task_id=task_id, round=0, trainer=stage.trainers[TRAINERS].address, cid=late.header.cid)
-    partials = aggregator.tools.config.data_directory / "partials"
-    async with asyncio.timeout(30):
-        while any(path.is_file() for path in partials.rglob("*")):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-    assert key.cid not in {u.cid for u in aggregator.tools.state.updates(task_id, 0)}
+    assert aggregator.server is not None
+    intake = aggregator.server.intake
+    await asyncio.to_thread(intake.partials.sweep, intake.collects)
+    assert await received_bytes(client, update) == 0
 
 
 async def test_an_upload_below_the_least_rate_is_ended(stage: Stage) -> None:
