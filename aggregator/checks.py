@@ -13,11 +13,11 @@ from pathlib import Path
 from aggregator.tools import off_loop
 from circuits.bn254 import G1Point
 from circuits.commitment import check_opening
-from circuits.errors import CommitmentMismatch, DegenerateColumn, FieldError
+from circuits.errors import CommitmentMismatch, FieldError
 from circuits.fixedpoint import FixedPoint
 from circuits.srs import Srs
 from circuits.worker import Worker
-from protocol.refusals import MalformedContent, OutOfRange, Refusal, Unprovable, WrongCommitment
+from protocol.refusals import MalformedContent, OutOfRange, Refusal, WrongCommitment
 from store.errors import MalformedObject
 from store.objects import decode_update
 
@@ -50,7 +50,7 @@ class Checks:
         """Returns if the update is sound. Who waits for its turn, and is gone, is not checked.
 
         Raises:
-            MalformedContent, OutOfRange, Unprovable, WrongCommitment.
+            MalformedContent, OutOfRange, WrongCommitment.
             FileNotFoundError: the bytes are gone.
         """
         async with self.turn:
@@ -69,16 +69,11 @@ def answer(question: Question) -> Refusal | None:
     """What is wrong with an update, or None."""
     try:
         column = decode_update(question.path.read_bytes(), question.dim, question.fmt)
-        column.check_digits(question.fmt)
         check_opening(column, question.point, _srs(question.srs_path))
     except MalformedObject as error:
         return MalformedContent(str(error), field=error.field, limit=error.limit)
     except FieldError as error:
         return OutOfRange(str(error), field=error.field, limit=error.limit)
-    except DegenerateColumn as error:
-        return Unprovable(
-            f"salts: base-4 digit {error.digit} is 0 in every row", field="salts", limit="salts drawn at random"
-        )
     except CommitmentMismatch:
         return WrongCommitment(
             "point: the bytes do not open this commitment", field="point", limit="the commitment of the bytes"

@@ -112,7 +112,7 @@ class Intake:
         call.check_signature(self._tools.market.domain, UPLOAD_UPDATE, task_id=claim.task_id, round=claim.round)
         task = await self._registry.get(claim.task_id)
         terms = await task.terms()
-        if not await task.has_joined(claim.trainer, self._tools):
+        if claim.trainer != task.referee and not await task.has_joined(claim.trainer, self._tools):
             raise NotJoined(
                 f"header.signer: {claim.trainer} has not joined task {claim.task_id}", field="header.signer"
             )
@@ -126,7 +126,8 @@ class Intake:
         with self._one_of(claim):
             partial = await self._received(messages, claim, task, address)
             await self._keep(claim, terms, partial)
-            admitted = await off_loop(self._tools.state.admit, claim.update(int(time.time())), task.config.slots)
+            update = claim.update(int(time.time()))
+            admitted = await off_loop(self._tools.state.admit, update, task.places, task.referee)
         self._tools.log.info(
             "update.received", task=claim.task_id, round=claim.round, trainer=claim.trainer, cid=to_text(claim.cid)
         )

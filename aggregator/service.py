@@ -9,8 +9,10 @@ from typing import TypeVar
 
 from aggregator.config import AggregatorConfig
 from aggregator.errors import Disagreement, StateLost, Stopping, TooManyProofs
+from aggregator.jobs import Jobs, Pool
+from aggregator.jobs.choice import pool_of
 from aggregator.machine import Machine
-from aggregator.policy import check_policy
+from aggregator.policy import check_memory, check_policy
 from aggregator.served import Registry, ServedTask
 from aggregator.server import Server, build
 from aggregator.state import State
@@ -55,13 +57,16 @@ class Aggregator:
         port: where it listens, once it does. server: what answers there.
     """
 
-    def __init__(self, config: AggregatorConfig, *, prover: Prover | None = None) -> None:
+    def __init__(self, config: AggregatorConfig, *, prover: Prover | None = None, pool: Pool | None = None) -> None:
         account = load_account(config.key_file)
         chain = Chain(config.rpc_url)
         market = Market(chain, config.market)
         identity = {"chain": str(chain.chain_id), "market": market.address, "aggregator": account.address}
-        state = State(config.data_directory / "state.sqlite", identity)
         store = ContentStore(config.data_directory / "objects")
+        prover = prover or Prover()
+        log = logs.get(role="aggregator")
+        jobs = Jobs(pool or pool_of(config, store, prover), log)
+        state = State(config.data_directory / "state.sqlite", identity)
         store.remove_drafts()
         self.port = 0
         self.server: Server | None = None
@@ -70,10 +75,11 @@ class Aggregator:
             account=account,
             chain=chain,
             market=market,
-            prover=prover or Prover(),
+            prover=prover,
+            jobs=jobs,
             state=state,
             store=store,
-            log=logs.get(role="aggregator"),
+            log=log,
         )
         self.registry = Registry(self.tools)
         self._machines: set[asyncio.Task[None]] = set()
@@ -84,12 +90,14 @@ class Aggregator:
 
     def close(self) -> None:
         """Gives back processes and files; call it after `run`."""
+        self.tools.jobs.close()
         self.tools.prover.close()
         self.tools.state.close()
 
     async def run(self) -> None:
         # Threads wait for disk and chain far more than they work.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+        await self.tools.jobs.open()
         self.server = server = build(self.tools, self.registry)
         await server.start()
         self.port = server.port
@@ -146,6 +154,7 @@ class Aggregator:
     async def _check_terms(self, task: ServedTask) -> None:
         try:
             check_policy(task.config, self.tools.config)
+            check_memory(task.config, self.tools.jobs)
             task.derived = await self._insist(
                 lambda: self.tools.with_prover(check_terms, task.config, self.tools.chain, self.tools.prover),
                 f"terms of task {task.task_id}",
@@ -186,5 +195,6 @@ class Aggregator:
             _, late = await asyncio.wait(self._machines, timeout=drain_seconds)
             for machine in late:
                 machine.cancel()
+        await self.tools.jobs.drain()
         await stopping
         self.tools.log.info("service.stopped")

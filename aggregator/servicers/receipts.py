@@ -12,6 +12,7 @@ from aggregator.intake import Intake
 from aggregator.served import Registry
 from aggregator.servicers.context import Context, send
 from aggregator.tools import Tools, off_loop
+from contracts.bindings import NOBODY
 from protocol import wire
 from protocol.refusals import UnknownUpdate
 
@@ -26,7 +27,7 @@ class Receipts(ReceiptsServiceServicer):
         await self._registry.get(request.task_id)
         trainer = wire.read_address(request.trainer, "trainer")
         update = await off_loop(self._tools.state.update, request.task_id, request.round, trainer)
-        if update is None:
+        if update is None or trainer == NOBODY:
             raise UnknownUpdate(f"trainer: {trainer} has no update in round {request.round}", field="trainer")
         return GetReceiptResponse(receipt=await off_loop(self._intake.receipt, update))
 
@@ -35,7 +36,8 @@ class Receipts(ReceiptsServiceServicer):
     ) -> None:
         await self._registry.get(request.task_id)
         updates = await off_loop(self._tools.state.updates, request.task_id, request.round)
-        wanted = updates[request.offset :]
+        # Nobody has sent the previous round's sum.
+        wanted = [update for update in updates if update.trainer != NOBODY][request.offset :]
         for update in wanted[: request.length or None]:
             receipt = await off_loop(self._intake.receipt, update)
             await send(context, DownloadReceiptsResponse(receipt=receipt), self._tools.config.idle_seconds)

@@ -17,7 +17,7 @@ from merit.v1.tasks_pb2 import (
 )
 from merit.v1.tasks_pb2_grpc import TasksServiceServicer
 
-from aggregator.policy import check_policy
+from aggregator.policy import check_memory, check_policy
 from aggregator.served import Registry, ServedTask
 from aggregator.servicers.context import Context
 from aggregator.tools import Tools, off_loop, spend
@@ -100,6 +100,7 @@ class Tasks(TasksServiceServicer):
             if terms.aggregator != tools.account.address:
                 raise UnacceptableTerms("aggregator", terms.aggregator, f"this is {tools.account.address}")
             check_policy(terms, tools.config)
+            check_memory(terms, tools.jobs)
             await tools.with_prover(check_terms, terms, tools.chain, tools.prover)
         except UnacceptableTerms as error:
             raise TermsRefused(str(error), field=error.field, limit=error.limit) from None

@@ -25,6 +25,7 @@ from contracts.bindings.errors import (
 from contracts.bindings.market import Market
 from contracts.bindings.records import (
     NATIVE,
+    NOBODY,
     Anchor,
     MarketEvent,
     Pace,
@@ -41,6 +42,7 @@ from contracts.bindings.records import (
 
 __all__ = [
     "NATIVE",
+    "NOBODY",
     "Anchor",
     "ArtifactMissing",
     "BindingsError",
