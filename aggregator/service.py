@@ -5,47 +5,29 @@ import signal
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, TypeVar
-
-import grpc
-from grpc_health.v1 import health, health_pb2_grpc
-from grpc_health.v1.health_pb2 import HealthCheckResponse
-from merit.v1 import models_pb2_grpc, proofs_pb2_grpc, rounds_pb2_grpc, tasks_pb2_grpc, updates_pb2_grpc
+from typing import TypeVar
 
 from aggregator.config import AggregatorConfig
 from aggregator.errors import Disagreement, StateLost, Stopping, TooManyProofs
-from aggregator.intake import Intake
-from aggregator.interceptor import Refusals
 from aggregator.jobs import Jobs, Pool
 from aggregator.jobs.choice import pool_of
 from aggregator.machine import Machine
 from aggregator.policy import check_memory, check_policy
 from aggregator.served import Registry, ServedTask
-from aggregator.servicers.models import Models
-from aggregator.servicers.proofs import ProofDownloads
-from aggregator.servicers.rounds import Rounds
-from aggregator.servicers.tasks import Tasks
-from aggregator.servicers.updates import Updates
+from aggregator.server import Server, build
 from aggregator.state import State
 from aggregator.tools import Tools, off_loop
 from circuits.prover import Prover
 from contracts.bindings import Chain, Market
 from process import logs
 from process.keyfile import load_account
-from protocol import wire
 from protocol.terms import UnacceptableTerms, check_terms
 from store.local import ContentStore
 
 T = TypeVar("T")
 
-SERVICES = (
-    "merit.v1.TasksService",
-    "merit.v1.RoundsService",
-    "merit.v1.UpdatesService",
-    "merit.v1.ModelsService",
-    "merit.v1.ProofsService",
-)
 _MOST_PAUSE_SECONDS = 30.0
+_SWEEP_SECONDS = 10.0
 _THREADS = 32
 # Fatal for a task: another attempt would give the same answer.
 _FINAL = (Disagreement, StateLost, TooManyProofs)
@@ -72,7 +54,7 @@ class Aggregator:
     """One aggregator. `run` returns after `stop`.
 
     Attributes:
-        port: where it listens, once it does.
+        port: where it listens, once it does. server: what answers there.
     """
 
     def __init__(self, config: AggregatorConfig, *, prover: Prover | None = None, pool: Pool | None = None) -> None:
@@ -87,6 +69,7 @@ class Aggregator:
         state = State(config.data_directory / "state.sqlite", identity)
         store.remove_drafts()
         self.port = 0
+        self.server: Server | None = None
         self.tools = Tools(
             config=config,
             account=account,
@@ -115,10 +98,9 @@ class Aggregator:
         # Threads wait for disk and chain far more than they work.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         await self.tools.jobs.open()
-        server, health_service = self._server()
+        self.server = server = build(self.tools, self.registry)
         await server.start()
-        for name in ("", *SERVICES):
-            await health_service.set(name, HealthCheckResponse.SERVING)
+        self.port = server.port
         self.tools.log.info(
             "service.listening",
             host=self.tools.config.host,
@@ -127,32 +109,26 @@ class Aggregator:
             chain_id=self.tools.chain.chain_id,
             market=self.tools.market.address,
         )
-        workers = [asyncio.create_task(work) for work in (self._discover(), self._start_machines())]
+        works = (self._discover(), self._start_machines(), self._sweep(server))
+        workers = [asyncio.create_task(work) for work in works]
         try:
             await self.tools.draining.wait()
         finally:
             self.tools.draining.set()
-            await self._drain(server, health_service, workers)
-
-    def _server(self) -> tuple[grpc.aio.Server, Any]:
-        tools, registry = self.tools, self.registry
-        server = grpc.aio.server(interceptors=[Refusals(tools.log)], options=list(wire.CHANNEL_OPTIONS))
-        tasks_pb2_grpc.add_TasksServiceServicer_to_server(Tasks(tools, registry), server)
-        rounds_pb2_grpc.add_RoundsServiceServicer_to_server(Rounds(tools, registry), server)
-        intake = Intake(tools, registry)
-        updates_pb2_grpc.add_UpdatesServiceServicer_to_server(Updates(tools, registry, intake), server)
-        models_pb2_grpc.add_ModelsServiceServicer_to_server(Models(tools, registry), server)
-        proofs_pb2_grpc.add_ProofsServiceServicer_to_server(ProofDownloads(tools, registry), server)
-        health_service = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
-        self.port = server.add_insecure_port(f"{tools.config.host}:{tools.config.port}")
-        return server, health_service
+            await self._drain(server, workers)
 
     async def _discover(self) -> None:
         """Looks for new tasks for as long as the process runs."""
         while True:
             await self._insist(self.registry.discover, "discovery")
             await asyncio.sleep(self.tools.config.poll_seconds)
+
+    async def _sweep(self, server: Server) -> None:
+        """Gives up uploads that nobody goes on with."""
+        intake = server.intake
+        while True:
+            await self._insist(lambda: off_loop(intake.partials.sweep, intake.collects), "sweep")
+            await asyncio.sleep(_SWEEP_SECONDS)
 
     async def _start_machines(self) -> None:
         while True:
@@ -206,10 +182,10 @@ class Aggregator:
                     await self.tools.draining.wait()
             pause_seconds = min(2 * pause_seconds, _MOST_PAUSE_SECONDS)
 
-    async def _drain(self, server: grpc.aio.Server, health_service: Any, workers: list[asyncio.Task[None]]) -> None:
+    async def _drain(self, server: Server, workers: list[asyncio.Task[None]]) -> None:
         drain_seconds = self.tools.config.drain_seconds
         self.tools.log.info("service.draining", seconds=drain_seconds)
-        await health_service.enter_graceful_shutdown()
+        await server.health.enter_graceful_shutdown()
         for worker in workers:
             worker.cancel()
         for task in self.registry.tasks.values():

@@ -36,6 +36,14 @@ class ClientConfig(Configuration):
     """Address of the market."""
     aggregator_target: str
     """host:port of the aggregator's gRPC service."""
+    tls_ca: Path | None = None
+    """PEM file of the authority that the aggregator's certificate must be from; without it, nothing is encrypted."""
+    tls_certificate: Path | None = None
+    """PEM file of this client's certificate, for an aggregator that asks for one."""
+    tls_key: Path | None = None
+    """PEM file of its private key."""
+    allow_plaintext: bool = False
+    """Speak to an aggregator on another machine although nothing is encrypted."""
     key_file: Path | None = None
     """Private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
     directory: Path

@@ -23,6 +23,7 @@ from clients.owner import Offer, Owner
 from clients.service import AggregatorClient
 from clients.trainer import Trainer
 from clients.training import Recipe, Vector, accuracy, flatten, softmax_regression, unflatten
+from clients.transport import Transport
 from contracts.bindings import Chain, Market
 from process import logs
 from process.errors import ConfigurationError
@@ -205,5 +206,11 @@ async def _tools(config: ClientConfig) -> AsyncIterator[_Tools]:
     config.directory.mkdir(parents=True, exist_ok=True)
     chain = await asyncio.to_thread(Chain, config.rpc_url)
     with Prover() as prover:
-        async with AggregatorClient(config.aggregator_target) as aggregator:
+        transport = Transport(
+            ca=config.tls_ca,
+            certificate=config.tls_certificate,
+            key=config.tls_key,
+            allow_plaintext=config.allow_plaintext,
+        )
+        async with AggregatorClient(config.aggregator_target, transport=transport) as aggregator:
             yield _Tools(account=account, market=Market(chain, config.market), aggregator=aggregator, prover=prover)

@@ -1,7 +1,5 @@
 """A signed update on its way to the aggregator, and the receipt that must come back: a trainer's, or an owner's."""
 
-import hashlib
-
 from eth_account.signers.local import LocalAccount
 from merit.v1.types_pb2 import Receipt
 from merit.v1.updates_pb2 import Dtype, UpdateHeader
@@ -12,6 +10,7 @@ from clients.errors import InvalidReceipt
 from clients.service import AggregatorClient
 from contracts.bindings import Market, TaskView, eip712
 from protocol import wire
+from protocol.calls import CallSigner
 from protocol.refusals import ChainDown, Draining, LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate
 from store.cid import cid_of
 from store.objects import update_dtype
@@ -50,15 +49,13 @@ async def send_update(
     header = UpdateHeader(
         task_id=view.task_id,
         round=round,
-        trainer=wire.address_bytes(account.address),
-        content_sha256=hashlib.sha256(data).digest(),
+        cid=cid,
         size_bytes=len(data),
         dtype=_DTYPES[update_dtype(FixedPoint(bits=config.bits, fraction_bits=config.fractional_bits))],
         point=wire.point_message(point),
-        cid=cid,
         signature=eip712.sign_update(account, market.domain, commitment),
     )
-    receipt = await aggregator.upload_update(header, data)
+    receipt = await aggregator.upload_update(header, data, CallSigner(account, market.domain))
     check_receipt(receipt, commitment, market=market, sender=account.address, aggregator=config.aggregator)
     return receipt
 

@@ -15,3 +15,7 @@ class ConfigurationError(Exception):
 
 class KeyFileError(Exception):
     """A private key cannot be had from where it should be. No message ever holds any part of a key."""
+
+
+class CertificateError(Exception):
+    """A certificate or its key cannot be made, written or read. No message ever holds any part of a key."""
