@@ -84,8 +84,8 @@ async def test_an_owner_checks_its_receipt_and_its_training(stage: Stage, monkey
             await owner(stage, client).give_references(task_id, lambda p, *_: np.zeros(3))
         honest = AggregatorClient.upload_update
 
-        async def another(self: AggregatorClient, header: Any, data: bytes) -> Any:
-            receipt = await honest(self, header, data)
+        async def another(*sent: Any) -> Any:
+            receipt = await honest(*sent)
             receipt.round += 1
             return receipt
 
