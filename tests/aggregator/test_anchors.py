@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
-from merit.v1.updates_pb2 import UpdateStatus
+from merit.v1.updates_pb2 import UpdateStatus, UploadUpdateRequest
 from sqlalchemy import select
 
 from aggregator import anchors
