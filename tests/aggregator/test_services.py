@@ -124,6 +124,18 @@ async def test_damaged_parts_are_dropped_and_the_whole_passes(
     assert receipt.cid == update.header.cid
 
 
+async def test_what_is_kept_is_what_was_checked(
+    running: Running, client: AggregatorClient, update: Update, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that change on the disk after they came are not acknowledged."""
+    with monkeypatch.context() as patch:
+        patch.setattr("aggregator.checks.answer", lambda question: question.path.write_bytes(b"other") and None)
+        with pytest.raises(refusals.ContentMismatch):
+            await send_parts(client, header_part(update), chunk_part(0, update.data))
+    assert running[0].tools.state.update(update.header.task_id, 0, update.signer.address) is None
+    await client.upload_update(update.header, update.data, update.signer)
+
+
 async def test_another_trainer_cannot_go_on_with_it(stage: Stage, client: AggregatorClient, update: Update) -> None:
     await broken_off(client, update, 100)
     other = replace(update, signer=CallSigner(stage.trainers[1], stage.market.domain))
