@@ -11,7 +11,7 @@ SOLIDITY := $(shell find contracts/src -name '*.sol')
 NATIVE := $(shell find native/src native/python -type f -not -path '*/__pycache__/*') $(wildcard native/*.toml) native/Cargo.lock
 
 .PHONY: setup demo check test contracts-test native-test contracts-gas contracts-gas-update contracts-coverage contracts-slither \
-	fuzz wire-baseline lock clean
+	fuzz fuzz-wire wire-baseline lock clean
 
 setup: .venv/.installed .venv/.native proto/gen/.generated contracts/out/.built
 
@@ -96,6 +96,12 @@ contracts-slither: setup
 # Takes the wire of now as what later changes must not break.
 wire-baseline: setup
 	cd proto && ../$(BIN)/buf build -o baseline.binpb
+
+# Arbitrary bytes to every method of a real server, guided by coverage; RUNS=-1 for as long as you like.
+RUNS ?= 20000
+fuzz-wire: setup
+	mkdir -p out/fuzz-wire
+	$(BIN)/python -m tests.fuzz.wire -runs=$(RUNS) -artifact_prefix=out/fuzz-wire/ out/fuzz-wire
 
 fuzz: setup
 	cd contracts && FOUNDRY_PROFILE=fuzz tools/forge test --fuzz-seed $$(od -An -N8 -tx8 /dev/urandom | sed 's/ */0x/')

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from eth_account.signers.local import LocalAccount
+from eth_utils.crypto import keccak
 from merit.v1.rounds_pb2 import RoundStep
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -15,13 +16,23 @@ from circuits.fixedpoint import FixedPoint, dequantize, quantize
 from circuits.prover import Prover
 from circuits.rules import pace
 from circuits.statement import Statement
-from clients.errors import AggregatorUnreachable
+from clients.errors import AggregatorUnreachable, InvalidReceipt
 from clients.follow import follow
 from clients.local_training import LocalTraining, learning_rate, trained_change
 from clients.sending import MISSED, PASSING, send_update
 from clients.service import AggregatorClient
 from clients.training import Vector
-from contracts.bindings import NATIVE, Market, RoundState, TaskConfig, TaskState, TaskView, allowlist
+from contracts.bindings import (
+    NATIVE,
+    Market,
+    RoundState,
+    TaskConfig,
+    TaskState,
+    TaskView,
+    allowlist,
+    created_task,
+    sign_create_task,
+)
 from process.logs import Log, get
 from protocol.calls import CallSigner
 from protocol.refusals import UnknownTask
@@ -113,12 +124,18 @@ class Owner:
         self._prover = prover
         self._log = (log or get(role="owner")).bind(owner=account.address)
 
-    async def create_task(self, statement: Statement, parameters: Vector, offer: Offer) -> int:
+    async def create_task(
+        self, statement: Statement, parameters: Vector, offer: Offer, *, ask_first: bool = False
+    ) -> int:
         """Escrows the whole reward and sends the genesis model to the aggregator; returns the task's id.
 
         Args:
             parameters: float[dim], where training starts.
+            ask_first: let the aggregator send the signed transaction, once it has looked at the terms: what it would
+                not serve escrows nothing.
         Raises:
+            TermsRefused, TransactionRefused: with `ask_first`, nothing was escrowed.
+            InvalidReceipt: with `ask_first`, the chain does not have the task that the aggregator names.
             FieldError: parameters or rounds do not fit the number format, or the learning rate its units.
             ValueOutOfRange: a term does not fit its type, or an entry of `allowed` is no address.
             UnacceptableTerms: a target that any update meets, or patience without a learning rate.
@@ -131,13 +148,24 @@ class Owner:
         data = encode_model(genesis)
         config = await asyncio.to_thread(_config, terms, offer, genesis, cid_of(data))
         check_pace(config)
-        task_id = await asyncio.to_thread(self._market.create_task, self._account, config)
+        if ask_first:
+            task_id = await self._relayed(config)
+        else:
+            task_id = await asyncio.to_thread(self._market.create_task, self._account, config)
         self._log.info(
             "task.created", task=task_id, rule=config.rule_name, reward_wei=str(config.total_reward_wei), dim=config.dim
         )
         await self._send_genesis(task_id, data)
         self._log.info("task.genesis_sent", task=task_id, cid=to_text(config.genesis_cid))
         return task_id
+
+    async def _relayed(self, config: TaskConfig) -> int:
+        raw = await asyncio.to_thread(sign_create_task, self._market, self._account, config)
+        said = await self._aggregator.create_task(raw, self._signer)
+        task_id = await asyncio.to_thread(created_task, self._market, keccak(raw))
+        if task_id != said:
+            raise InvalidReceipt("task_id", said, task_id)
+        return said
 
     async def _send_genesis(self, task_id: int, data: bytes) -> None:
         """The aggregator learns of the task from the chain, a moment after this account."""

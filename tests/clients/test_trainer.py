@@ -453,3 +453,24 @@ def test_memory_survives_and_is_whole(tmp_path: Path, stage: Stage) -> None:
     # Killed between the files: as if it had never been made.
     (tmp_path / "m" / "3.json").unlink()
     assert again.pending(3) is None
+
+
+async def test_an_owner_may_ask_before_it_escrows(
+    stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = np.linspace(-1, 1, STATEMENT.dim)
+    count = await asyncio.to_thread(stage.market.task_count)
+    with pytest.raises(refusals.TermsRefused) as caught:
+        await owner(stage, client).create_task(STATEMENT, start, offer(stage, settle_window_seconds=5), ask_first=True)
+    assert caught.value.field == "settle_window_seconds"
+    assert await asyncio.to_thread(stage.market.task_count) == count
+    task_id = await owner(stage, client).create_task(STATEMENT, start, offer(stage), ask_first=True)
+    assert (await client.task(task_id)).has_genesis
+
+    async def another(raw: bytes, signer: object) -> int:
+        return task_id
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "create_task", another)
+        with pytest.raises(InvalidReceipt):
+            await owner(stage, client).create_task(STATEMENT, start, offer(stage), ask_first=True)
