@@ -15,7 +15,7 @@ from clients.attacks.trainer import Attacker
 from clients.baseline import trained
 from clients.bundle import Bundle
 from clients.collect import Collector
-from clients.config import ClientConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
+from clients.config import ClientConfig, OfferConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
 from clients.data import Samples, digits
 from clients.owner import Offer, Owner
 from clients.service import AggregatorClient
@@ -28,7 +28,9 @@ from process.keyfile import load_account
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Tools:
+class Connected:
+    """A client's account and whom it talks to."""
+
     account: LocalAccount
     market: Market
     aggregator: AggregatorClient
@@ -42,7 +44,7 @@ async def run_trainer(config: TrainerConfig) -> int:
         UnacceptableTerms: the trainer refuses the task. And what `Trainer.run` does.
     """
     train = training_of(config)
-    async with _tools(config) as tools:
+    async with connected(config) as tools:
         trainer = Trainer(
             market=tools.market,
             task_id=config.task_id,
@@ -67,26 +69,10 @@ async def run_owner(config: OwnerConfig) -> int:
     log = logs.get(role="owner")
     _, test = digits(seed=config.data.seed, weights=config.data.weights)
     model = softmax_regression()
-    offer = Offer(
-        aggregator=config.aggregator,
-        verifier=config.verifier,
-        reward_per_round_wei=config.reward_per_round_wei,
-        bond_wei=config.bond_wei,
-        rounds=config.rounds,
-        quorum=config.quorum,
-        commit_window_seconds=config.commit_window_seconds,
-        settle_window_seconds=config.settle_window_seconds,
-        pay_by_round=config.pay_by_round,
-        stake_wei=config.stake_wei,
-        allowed=config.allowed,
-        target_norm=config.target_norm,
-        learning_rate=config.learning_rate,
-        patience=config.patience,
-    )
-    async with _tools(config) as tools:
+    async with connected(config) as tools:
         owner = Owner(market=tools.market, aggregator=tools.aggregator, account=tools.account, prover=tools.prover)
         start = flatten(model)
-        task_id = await owner.create_task(statement_of(config.statement, dim=len(start)), start, offer)
+        task_id = await owner.create_task(statement_of(config.statement, dim=len(start)), start, offer_of(config))
         collector = Collector(
             Bundle(config.bundle or config.directory),
             market=tools.market,
@@ -105,6 +91,26 @@ async def run_owner(config: OwnerConfig) -> int:
         log.info("model.verified", task=task_id, version=verified, complete=verified == rounds)
         await owner.withdraw(task_id)
         return task_id
+
+
+def offer_of(config: OfferConfig) -> Offer:
+    """The offer of a configuration, beside its statement."""
+    return Offer(
+        aggregator=config.aggregator,
+        verifier=config.verifier,
+        reward_per_round_wei=config.reward_per_round_wei,
+        bond_wei=config.bond_wei,
+        rounds=config.rounds,
+        quorum=config.quorum,
+        commit_window_seconds=config.commit_window_seconds,
+        settle_window_seconds=config.settle_window_seconds,
+        pay_by_round=config.pay_by_round,
+        stake_wei=config.stake_wei,
+        allowed=config.allowed,
+        target_norm=config.target_norm,
+        learning_rate=config.learning_rate,
+        patience=config.patience,
+    )
 
 
 def statement_of(config: StatementConfig, *, dim: int) -> Statement:
@@ -163,11 +169,12 @@ def _training(shard: Samples, recipe: Recipe) -> LocalTraining:
 
 
 @asynccontextmanager
-async def _tools(config: ClientConfig) -> AsyncIterator[_Tools]:
+async def connected(config: ClientConfig) -> AsyncIterator[Connected]:
+    """What a configuration names, ready to use."""
     logs.configure(config.log_level)
-    account = load_account(config.key_file)
+    account = load_account(config.key_file, password_file=config.password_file)
     config.directory.mkdir(parents=True, exist_ok=True)
     chain = await asyncio.to_thread(Chain, config.rpc_url)
     with Prover() as prover:
         async with AggregatorClient(config.aggregator_target) as aggregator:
-            yield _Tools(account=account, market=Market(chain, config.market), aggregator=aggregator, prover=prover)
+            yield Connected(account=account, market=Market(chain, config.market), aggregator=aggregator, prover=prover)
