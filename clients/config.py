@@ -1,11 +1,11 @@
 """Configurations of the clients' processes."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, field_validator
 
 from clients import attacks
+from clients.connection import ConnectionConfig
 from process.configuration import Configuration
 
 
@@ -27,23 +27,12 @@ class RecipeConfig(Configuration):
     seed: int = 1
 
 
-class ClientConfig(Configuration):
-    """What every client needs."""
+class ClientConfig(ConnectionConfig):
+    """A client of the demo's model."""
 
-    rpc_url: str
-    """http(s) address of an Ethereum node."""
-    market: str
-    """Address of the market."""
-    aggregator_target: str
-    """host:port of the aggregator's gRPC service."""
-    key_file: Path | None = None
-    """Private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
     directory: Path
     """Where this process keeps its files."""
     data: DigitsConfig = DigitsConfig()
-    poll_seconds: float = Field(default=2, gt=0)
-    """How often the chain is looked at while nothing happens."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class TrainerConfig(ClientConfig):
