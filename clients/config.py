@@ -1,12 +1,12 @@
 """Configurations of the clients' processes."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, field_validator
 
 from clients import attacks
-from process.configuration import ChainConfig, Configuration
+from clients.connection import ConnectionConfig
+from process.configuration import Configuration
 
 
 class DigitsConfig(Configuration):
@@ -31,31 +31,16 @@ class RecipeConfig(Configuration):
     """Of the order of samples."""
 
 
-class ClientConfig(ChainConfig):
-    """What every client needs."""
+class ClientConfig(ConnectionConfig):
+    """A client of the demo's model."""
 
-    aggregator_target: str
-    """host:port of the aggregator's gRPC service."""
-    key_file: Path | None = None
-    """Keystore, or private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
-    password_file: Path | None = None
-    """The keystore's password, readable by its owner only; without it, MERIT_PASSWORD is used, or a prompt."""
-    directory: Path = Path("merit-data")
+    directory: Path
     """Where this process keeps its files."""
-    poll_seconds: float = Field(default=2, gt=0)
-    """How often the chain is looked at while nothing happens."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Of the events that the process prints."""
-
-
-class DemoConfig(ClientConfig):
-    """What the demo's parties need beside."""
-
     data: DigitsConfig = DigitsConfig()
     """The data set's split."""
 
 
-class TrainerConfig(DemoConfig):
+class TrainerConfig(ClientConfig):
     """A trainer of the demo's model."""
 
     task_id: int = Field(ge=1)
@@ -135,7 +120,7 @@ class OfferConfig(Configuration):
     """Rounds without progress after which the learning rate is halved; 0 keeps it constant."""
 
 
-class OwnerConfig(OfferConfig, DemoConfig):
+class OwnerConfig(OfferConfig, ClientConfig):
     """An owner of a task with the demo's model."""
 
     bundle: Path | None = None

@@ -1,7 +1,7 @@
 """The aggregator's journal of a task, whatever happens to the connection."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from merit.v1.rounds_pb2 import WatchRoundsResponse
 
@@ -14,7 +14,7 @@ _FIRST_PAUSE_SECONDS = 0.2
 _MOST_PAUSE_SECONDS = 5.0
 
 
-async def follow(aggregator: AggregatorClient, task_id: int, log: Log) -> AsyncIterator[WatchRoundsResponse]:
+async def follow(aggregator: AggregatorClient, task_id: int, log: Log) -> AsyncGenerator[WatchRoundsResponse, None]:
     """Every report of the task, once and in order, until the task is finished; a broken stream is resumed.
 
     Raises:

@@ -1,7 +1,8 @@
 """An owner: creates a task, brings the genesis model, checks and evaluates each new model, takes back what is left."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from eth_account.signers.local import LocalAccount
@@ -16,11 +17,11 @@ from circuits.prover import Prover
 from circuits.rules import pace
 from circuits.statement import Statement
 from clients.follow import follow
+from clients.parameters import Vector
 from clients.service import AggregatorClient
-from clients.training import Vector
-from contracts.bindings import NATIVE, Market, TaskConfig, TaskState, allowlist
+from contracts.bindings import NATIVE, Market, RoundState, TaskConfig, TaskState, TaskView, allowlist
 from process.logs import Log, get
-from protocol.refusals import UnknownTask
+from protocol.refusals import UnknownModel, UnknownTask
 from protocol.terms import Derived, anchor_of, check_pace, derive, open_model
 from store.cid import cid_of, to_text
 from store.objects import encode_model, model_size_limit_bytes
@@ -72,24 +73,30 @@ class CheckedModel:
     """A model whose integers and salts open the chain's commitment.
 
     Attributes:
-        version: round + 1.
+        version: 0 is the genesis model, r + 1 the one after round r.
         parameters: float64[dim].
         data: the model object's bytes. cid: their CID.
     """
 
-    round: int
     version: int
     parameters: Vector
     data: bytes
     cid: bytes
 
+    @property
+    def round(self) -> int:
+        """The round that made it; -1 of the genesis model."""
+        return self.version - 1
 
-class Owner:
-    """Args:
-    market: the market on its chain.
-    aggregator: connection to the aggregator that will serve the tasks.
-    account: pays, and gets back what is left.
-    prover: derives the keys that the task pins; blocks for seconds, or minutes when they are new.
+
+class AsyncOwner:
+    """An owner, for programs that are asynchronous themselves; others use `clients.Owner`.
+
+    Args:
+        market: the market on its chain.
+        aggregator: connection to the aggregator that will serve the tasks.
+        account: pays, and gets back what is left.
+        prover: derives the keys that the task pins; blocks for seconds, or minutes when they are new.
     """
 
     def __init__(
@@ -143,37 +150,47 @@ class Owner:
         )
         await retrying(self._aggregator.upload_genesis, task_id, data)
 
-    async def models(self, task_id: int) -> AsyncIterator[CheckedModel]:
+    async def models(self, task_id: int) -> AsyncGenerator[CheckedModel, None]:
         """Each new model as it is published, checked against the chain, until the task is finished.
 
         Raises:
             UnacceptableTerms: a model does not open the commitment that the contract carries.
         """
-        async for report in follow(self._aggregator, task_id, self._log):
-            if report.report.step == RoundStep.ROUND_STEP_PUBLISHED:
-                yield await self.model_after(task_id, report.round)
+        async with aclosing(follow(self._aggregator, task_id, self._log)) as reports:
+            async for report in reports:
+                if report.report.step == RoundStep.ROUND_STEP_PUBLISHED:
+                    yield await self.model(task_id, report.round + 1)
 
-    async def model_after(self, task_id: int, round: int) -> CheckedModel:
-        """The model after a settled round, checked against the commitment that the round left on chain.
+    async def model(self, task_id: int, version: int | None = None) -> CheckedModel:
+        """A model, checked against the commitment that its round left on chain.
 
+        Args:
+            version: 0 is the genesis model, r + 1 the one after round r; None is the newest.
         Raises:
-            UnacceptableTerms: it does not open it.
+            UnacceptableTerms: it does not open the commitment.
+            UnknownModel: there is none of this version, or the aggregator has not published it yet.
         """
         view = await asyncio.to_thread(self._market.task, task_id)
-        settled = await asyncio.to_thread(self._market.round, task_id, round)
-        assert settled.model is not None, "the chain has not settled a round that was announced as published"
-        config, commitment = view.config, G1Point(*settled.model)
+        version = _newest(view) if version is None else version
+        config, srs = view.config, self._prover.srs(view.config.k)
+        commitment = await self._commitment(view, version)
         limit_bytes = model_size_limit_bytes(config.dim)
-        data = await self._aggregator.download_model(task_id, round + 1, limit_bytes=limit_bytes)
-        srs = self._prover.srs(config.k)
+        data = await self._aggregator.download_model(task_id, version, limit_bytes=limit_bytes)
         opened = await asyncio.to_thread(open_model, data, config.dim, commitment, srs)
-        return CheckedModel(
-            round=round,
-            version=round + 1,
-            parameters=_parameters(opened, config),
-            data=data,
-            cid=cid_of(data),
-        )
+        return CheckedModel(version=version, parameters=_parameters(opened, config), data=data, cid=cid_of(data))
+
+    async def _commitment(self, view: TaskView, version: int) -> G1Point:
+        """What the chain says that a version commits to."""
+        if version == 0:
+            return G1Point(*view.config.genesis)
+        if not 0 < version <= view.current_round + 1:
+            raise UnknownModel(
+                f"version: got {version}, but there are at most {view.current_round + 1}", field="version"
+            )
+        settled = await asyncio.to_thread(self._market.round, view.task_id, version - 1)
+        if settled.model is None:
+            raise UnknownModel(f"version: the chain has not settled round {version - 1}", field="version")
+        return G1Point(*settled.model)
 
     async def withdraw(self, task_id: int, *, poll_seconds: float = 0.5) -> int:
         """Waits until the task is closed and takes back what was not paid; returns the amount in wei."""
@@ -187,6 +204,10 @@ class Owner:
             refunded_wei = await asyncio.to_thread(self._market.withdraw, self._account, task_id)
         self._log.info("owner.withdrew", task=task_id, refunded_wei=str(refunded_wei))
         return refunded_wei
+
+
+def _newest(view: TaskView) -> int:
+    return view.current_round + (view.round_state == RoundState.SETTLED)
 
 
 def _config(terms: Derived, offer: Offer, genesis: Column, genesis_cid: bytes) -> TaskConfig:

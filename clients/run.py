@@ -1,76 +1,61 @@
 """Client processes of the demo's model: a configuration in, events on standard output."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-
-from eth_account.signers.local import LocalAccount
+from dataclasses import replace
 
 from circuits.fixedpoint import FixedPoint
-from circuits.prover import Prover
 from circuits.statement import Statement
 from clients import attacks
 from clients.attacks.trainer import Attacker
 from clients.baseline import trained
 from clients.bundle import Bundle
 from clients.collect import Collector
-from clients.config import ClientConfig, OfferConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
+from clients.config import OfferConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
+from clients.connection import connected
 from clients.data import Samples, digits
-from clients.owner import Offer, Owner
-from clients.service import AggregatorClient
-from clients.trainer import LocalTraining, Trainer
-from clients.training import Recipe, Vector, accuracy, flatten, softmax_regression, unflatten
-from contracts.bindings import Chain, Market
+from clients.owner import AsyncOwner, Offer
+from clients.parameters import Vector, flatten, unflatten
+from clients.trainer import AsyncTrainer, LocalTraining
+from clients.training import Recipe, accuracy, softmax_regression
 from process import logs
 from process.errors import ConfigurationError
-from process.keyfile import load_account
-
-
-@dataclass(frozen=True, kw_only=True)
-class Connected:
-    """A client's account and whom it talks to."""
-
-    account: LocalAccount
-    market: Market
-    aggregator: AggregatorClient
-    prover: Prover
 
 
 async def run_trainer(config: TrainerConfig) -> int:
     """Trains until the task is closed; returns what was paid out, in wei.
 
     Raises:
-        UnacceptableTerms: the trainer refuses the task. And what `Trainer.run` does.
+        UnacceptableTerms: the trainer refuses the task. And what `AsyncTrainer.run` does.
     """
     train = training_of(config)
+    logs.configure(config.log_level)
     async with connected(config) as tools:
-        trainer = Trainer(
+        trainer = AsyncTrainer(
             market=tools.market,
             task_id=config.task_id,
             aggregator=tools.aggregator,
             account=tools.account,
-            train=train,
             prover=tools.prover,
             directory=config.directory,
             poll_seconds=config.poll_seconds,
             allowed=config.allowed,
             max_stake_wei=config.max_stake_wei,
         )
-        return await trainer.run()
+        return await trainer.run(train)
 
 
 async def run_owner(config: OwnerConfig) -> int:
     """Creates a task and follows it to its end; returns its id. Models and proofs are gathered as a bundle.
 
     Raises:
-        UnacceptableTerms: a model does not open the chain's commitment. And what `Owner` does.
+        UnacceptableTerms: a model does not open the chain's commitment. And what `AsyncOwner` does.
     """
+    logs.configure(config.log_level)
     log = logs.get(role="owner")
     _, test = digits(seed=config.data.seed, weights=config.data.weights)
     model = softmax_regression()
     async with connected(config) as tools:
-        owner = Owner(market=tools.market, aggregator=tools.aggregator, account=tools.account, prover=tools.prover)
+        owner = AsyncOwner(market=tools.market, aggregator=tools.aggregator, account=tools.account, prover=tools.prover)
         start = flatten(model)
         task_id = await owner.create_task(statement_of(config.statement, dim=len(start)), start, offer_of(config))
         collector = Collector(
@@ -166,15 +151,3 @@ def _training(shard: Samples, recipe: Recipe) -> LocalTraining:
         return trained(parameters, shard, asked, round)
 
     return train
-
-
-@asynccontextmanager
-async def connected(config: ClientConfig) -> AsyncIterator[Connected]:
-    """What a configuration names, ready to use."""
-    logs.configure(config.log_level)
-    account = load_account(config.key_file, password_file=config.password_file)
-    config.directory.mkdir(parents=True, exist_ok=True)
-    chain = await asyncio.to_thread(Chain, config.rpc_url)
-    with Prover() as prover:
-        async with AggregatorClient(config.aggregator_target) as aggregator:
-            yield Connected(account=account, market=Market(chain, config.market), aggregator=aggregator, prover=prover)

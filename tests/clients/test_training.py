@@ -12,8 +12,9 @@ from clients.baseline import trained
 from clients.config import TrainerConfig
 from clients.data import Samples, digits
 from clients.errors import InvalidTraining
+from clients.parameters import flatten, unflatten
 from clients.run import training_of
-from clients.training import Recipe, accuracy, flatten, softmax_regression, train_local, unflatten
+from clients.training import Recipe, accuracy, softmax_regression, train_local
 
 WEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8)
 
