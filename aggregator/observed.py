@@ -10,18 +10,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
-from grpc.aio import Metadata, ServerInterceptor
-from merit.v1.errors_pb2 import ErrorCode
+from google.rpc.status_pb2 import Status
+from grpc.aio import ServerInterceptor
 
 from aggregator.telemetry import Telemetry
 from process import logs
 from process.tracing import Span
-from protocol.refusals import from_metadata
+from protocol.refusals import from_status
 
 REQUEST_ID = "merit-request-id"
 _ID_BYTES = 8
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _UPLOAD = "/UploadUpdate"
+# Where google.rpc.Status travels.
+_DETAILS = "grpc-status-details-bin"
 
 # Generic in the stubs only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -158,9 +160,9 @@ class _Call:
     ) -> NoReturn:
         trailing = tuple(trailing_metadata)
         self._code = code
-        refusal = from_metadata(Metadata(*trailing))
-        if refusal is not None:
-            self._refusal = ErrorCode.Name(refusal.code).removeprefix("ERROR_CODE_").lower()
+        for key, value in trailing:
+            refusal = from_status(Status.FromString(value)) if key == _DETAILS else None
+            self._refusal = self._refusal if refusal is None else refusal.reason.lower()
         await self._context.abort(code, details, (*trailing, self._id))
         raise AssertionError("abort raises")
 

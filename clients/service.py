@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import grpc
 from merit.v1 import (
@@ -24,7 +24,7 @@ from circuits.errors import FieldError
 from circuits.proof import Proof
 from clients.errors import AggregatorUnreachable, InvalidDownload
 from protocol import wire
-from protocol.refusals import ChainDown, Draining, InvalidChunk, TooManyUploads, TruncatedUpload, from_metadata
+from protocol.refusals import ChainDown, Draining, InvalidChunk, TooManyUploads, TruncatedUpload, from_error
 
 T = TypeVar("T")
 
@@ -159,7 +159,7 @@ class _translated:  # noqa: N801  (reads as a statement)
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, grpc.aio.AioRpcError):
-            refusal = from_metadata(cast(grpc.aio.Metadata, error.trailing_metadata()))
+            refusal = from_error(error)
             if refusal is not None:
                 raise refusal from error
             raise AggregatorUnreachable(self._method, error.code().name, error.details() or "") from error

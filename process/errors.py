@@ -23,3 +23,7 @@ class PasswordMissing(KeyFileError):
 
 class WrongPassword(KeyFileError):
     """The password does not open the keystore."""
+
+
+class CertificateError(Exception):
+    """A certificate or its key cannot be made, written or read. No message ever holds any part of a key."""
