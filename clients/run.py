@@ -21,14 +21,14 @@ from process import logs
 from process.errors import ConfigurationError
 
 
-async def run_trainer(config: TrainerConfig) -> int:
+async def run_trainer(config: TrainerConfig, *, human: bool = False) -> int:
     """Trains until the task is closed; returns what was paid out, in wei.
 
     Raises:
         UnacceptableTerms: the trainer refuses the task. And what `AsyncTrainer.run` does.
     """
     train = training_of(config)
-    logs.configure(config.log_level)
+    logs.configure(config.log_level, human=human)
     async with connected(config) as tools:
         trainer = AsyncTrainer(
             market=tools.market,
@@ -44,13 +44,13 @@ async def run_trainer(config: TrainerConfig) -> int:
         return await trainer.run(train)
 
 
-async def run_owner(config: OwnerConfig) -> int:
+async def run_owner(config: OwnerConfig, *, human: bool = False) -> int:
     """Creates a task and follows it to its end; returns its id. Models and proofs are gathered as a bundle.
 
     Raises:
         UnacceptableTerms: a model does not open the chain's commitment. And what `AsyncOwner` does.
     """
-    logs.configure(config.log_level)
+    logs.configure(config.log_level, human=human)
     log = logs.get(role="owner")
     _, test = digits(seed=config.data.seed, weights=config.data.weights)
     model = softmax_regression()

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import TypeVar
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from merit.v1 import (
     models_pb2,
     models_pb2_grpc,
@@ -65,6 +66,22 @@ class AggregatorClient:
         """What the aggregator says about a task. Raises UnknownTask."""
         request = tasks_pb2.GetTaskRequest(task_id=task_id)
         return (await self._call(lambda: self._tasks.GetTask(request, timeout=CALL_SECONDS))).task
+
+    async def tasks(self) -> list[tasks_pb2.Task]:
+        """Every task that names the aggregator."""
+        found: list[tasks_pb2.Task] = []
+        while True:
+            request = tasks_pb2.ListTasksRequest(after_task_id=found[-1].task_id if found else 0)
+            page = (await self._call(lambda r=request: self._tasks.ListTasks(r, timeout=CALL_SECONDS))).tasks
+            if not page:
+                return found
+            found += page
+
+    async def health(self, service: str) -> str:
+        """SERVING or NOT_SERVING, by the health protocol."""
+        stub, request = health_pb2_grpc.HealthStub(self._channel), health_pb2.HealthCheckRequest(service=service)
+        answer = await self._call(lambda: stub.Check(request, timeout=CALL_SECONDS))
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
     async def round(self, task_id: int, round: int) -> rounds_pb2.GetRoundResponse:
         """A round's slots and steps. Raises UnknownTask, UnknownRound."""

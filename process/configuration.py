@@ -121,6 +121,22 @@ def explained(
     return Settings(config=config, settings=tuple(found))
 
 
+def named_sections(path: Path | None) -> list[str]:
+    """Sections that the file or the environment says something about, in the order of `SECTIONS`.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or there is no such section.
+    """
+    content = _sections(path)
+    _require_known_variables()
+    starts = {name: f"{PREFIX}{name.upper()}" for name in SECTIONS}
+    return [
+        name
+        for name, start in starts.items()
+        if name in content or any(v == start or v.startswith(start + DELIMITER) for v in os.environ)
+    ]
+
+
 def masked(value: object) -> object:
     """A value as it may be shown: of an address, what could be a password or a provider's key is left out."""
     if not isinstance(value, str) or "://" not in value:
@@ -164,13 +180,17 @@ class _Environment(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter=DELIMITER, env_ignore_empty=True)
 
 
-def _environment(kinds: Mapping[str, type[Configuration]]) -> dict[str, Values]:
+def _require_known_variables() -> None:
     for name in os.environ:
         section, delimiter, _ = name.removeprefix(PREFIX).partition(DELIMITER)
         if name.startswith(PREFIX) and delimiter and section.lower() not in SECTIONS:
             raise ConfigurationError(
                 f"{name}: {section.lower()} is not a section; there are {', '.join(SECTIONS)}", name
             )
+
+
+def _environment(kinds: Mapping[str, type[Configuration]]) -> dict[str, Values]:
+    _require_known_variables()
     fields: Any = {name: (kind, ...) for name, kind in kinds.items()}
     reader = create_model("Environment", __base__=_Environment, **fields)
     try:

@@ -14,10 +14,11 @@ bind = structlog.contextvars.bind_contextvars
 bound = structlog.contextvars.bound_contextvars
 
 
-def configure(level: str = "info", *, human: bool = False) -> None:
+def configure(level: str = "info", *, human: bool = False, aside: bool = False) -> None:
     """Sets up logging of a process; call it once.
 
     Args:
+        aside: on standard error, where standard output is for a result.
         human: lines for eyes instead of JSON. Tracebacks never show variables: they could hold a key.
     """
     rendering: list[structlog.typing.Processor] = [
@@ -35,7 +36,7 @@ def configure(level: str = "info", *, human: bool = False) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         # Looked up at each line, so that it follows a redirected standard output.
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stdout),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr if aside else sys.stdout),
         cache_logger_on_first_use=False,
     )
 

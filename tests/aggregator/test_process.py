@@ -182,6 +182,6 @@ async def test_a_process_that_cannot_start_says_why(
     (tmp_path / "a.json").write_text(content)
     command = [sys.executable, "-m", "aggregator", "--config", str(tmp_path / "a.json")]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stderr.startswith("aggregator: ")
     assert "Traceback" not in done.stderr
