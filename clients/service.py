@@ -71,11 +71,14 @@ class AggregatorClient:
         """Every task that names the aggregator."""
         found: list[tasks_pb2.Task] = []
         while True:
-            request = tasks_pb2.ListTasksRequest(after_task_id=found[-1].task_id if found else 0)
-            page = (await self._call(lambda r=request: self._tasks.ListTasks(r, timeout=CALL_SECONDS))).tasks
+            page = await self._tasks_after(found[-1].task_id if found else 0)
             if not page:
                 return found
             found += page
+
+    async def _tasks_after(self, task_id: int) -> list[tasks_pb2.Task]:
+        request = tasks_pb2.ListTasksRequest(after_task_id=task_id)
+        return list((await self._call(lambda: self._tasks.ListTasks(request, timeout=CALL_SECONDS))).tasks)
 
     async def health(self, service: str) -> str:
         """SERVING or NOT_SERVING, by the health protocol."""
