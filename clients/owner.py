@@ -120,8 +120,8 @@ class AsyncOwner:
         Args:
             parameters: float[dim], where training starts.
         Raises:
-            FieldError: parameters or rounds do not fit the number format, or the learning rate its units; or the rule is
-                not defined for as few trainers as the quorum.
+            FieldError: parameters or rounds do not fit the number format, or the learning rate its units; or the rule
+                is not defined for as few trainers as the quorum.
             ValueOutOfRange: a term does not fit its type, or an entry of `allowed` is no address.
             UnacceptableTerms: a target that any update meets, or patience without a learning rate.
             SrsError: a test-only string on a chain that is not local.
