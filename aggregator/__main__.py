@@ -1,4 +1,4 @@
-"""`python -m aggregator --config aggregator.toml`"""
+"""`python -m aggregator --config merit.toml`: `merit serve` without the command line's other parts."""
 
 import argparse
 import asyncio
@@ -7,21 +7,25 @@ from pathlib import Path
 
 from aggregator.config import AggregatorConfig
 from aggregator.service import serve
-from contracts.bindings import BindingsError
-from process.configuration import load
-from process.errors import ConfigurationError, KeyFileError
+from contracts.bindings import BindingsError, ChainUnavailable
+from process.configuration import settings
+from process.errors import CertificateError, ConfigurationError, KeyFileError
+from process.exits import Exit
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m aggregator", description="Runs the aggregator.")
-    parser.add_argument("--config", type=Path, required=True, help="a TOML or JSON file, see aggregator/config.py")
+    parser.add_argument("--config", type=Path, help="a TOML or JSON file with the sections [chain] and [aggregator]")
     args = parser.parse_args()
     try:
-        asyncio.run(serve(load(AggregatorConfig, args.config)))
-    except (ConfigurationError, KeyFileError, BindingsError) as error:
+        asyncio.run(serve(settings(AggregatorConfig, "aggregator", args.config)))
+    except (CertificateError, ConfigurationError, KeyFileError) as error:
         print(f"aggregator: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return Exit.CONFIGURATION
+    except BindingsError as error:
+        print(f"aggregator: {error}", file=sys.stderr)
+        return Exit.CHAIN if isinstance(error, ChainUnavailable) else Exit.FAILED
+    return Exit.OK
 
 
 if __name__ == "__main__":

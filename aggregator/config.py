@@ -5,21 +5,20 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from process.configuration import Configuration
+from process.configuration import ChainConfig
 
 
-class AggregatorConfig(Configuration):
+class AggregatorConfig(ChainConfig):
     """One aggregator of one market."""
 
-    rpc_url: str
-    """http(s) address of an Ethereum node."""
-    market: str
-    """Address of the market."""
     data_directory: Path
     """Holds the database and the content store; belongs to this aggregator alone."""
     key_file: Path | None = None
-    """Private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
+    """Keystore, or private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
+    password_file: Path | None = None
+    """The keystore's password, readable by its owner only; without it, MERIT_PASSWORD is used, or a prompt."""
     host: str = "127.0.0.1"
+    """Where it listens."""
     port: int = Field(default=0, ge=0, le=65535)
     """0: any free port; the event `service.listening` names it."""
     allow_plaintext: bool = False
@@ -35,6 +34,7 @@ class AggregatorConfig(Configuration):
     max_logrows: int = Field(default=21, ge=10, le=26)
     """Refuse tasks with a larger domain: proofs take memory (512 bytes a row) and time with 2^logrows."""
     min_commit_window_seconds: int = Field(default=60, ge=1)
+    """Refuse tasks whose trainers have less time to send."""
     min_settle_window_seconds: int = Field(default=600, ge=1)
     """Refuse tasks with shorter windows: a round that is not settled in time costs the bond."""
     min_reward_per_round_wei: int = Field(default=1, ge=1)
@@ -45,9 +45,14 @@ class AggregatorConfig(Configuration):
     """Uploads at once, by trainers that have proven to be one; more are refused until one is done."""
     idle_seconds: float = Field(default=30, gt=0)
     """An upload that sends nothing for so long is ended."""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Prometheus scrapes here; by default nowhere. 0: any free port; the event `metrics.listening` names it."""
+    metrics_host: str = "127.0.0.1"
+    """Where scrapes are answered, in the clear and to anyone who asks."""
     drain_seconds: float = Field(default=30, ge=0)
     """At a stop, calls and the step under way get so long to finish."""
     log_level: str = "info"
+    """debug, info, warning or error."""
 
     @field_validator("log_level")
     @classmethod

@@ -6,6 +6,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from grpc.aio import ServerInterceptor, ServicerContext
+from grpc_status import rpc_status
 
 from contracts.bindings import ChainUnavailable
 from process.logs import Log
@@ -74,8 +75,9 @@ class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the s
         refusal = self._refusal(error, method)
         # Callers ask again and again for what is not there yet.
         log = self._log.debug if refusal.status == grpc.StatusCode.NOT_FOUND else self._log.info
-        log("call.refused", method=method, code=refusal.code, message=refusal.message)
-        await context.abort(refusal.status, refusal.message, (refusal.to_metadata(),))
+        log("call.refused", method=method, code=refusal.reason, message=refusal.message)
+        status = rpc_status.to_status(refusal.to_status())
+        await context.abort(status.code, status.details, status.trailing_metadata)
 
     def _refusal(self, error: Exception, method: str) -> Refusal:
         match error:

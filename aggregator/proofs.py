@@ -58,15 +58,16 @@ class Proofs:
         points, watch = [update.point for update in updates], _Watch(self._tools, self._task_id, round)
         await off_loop(self._tools.state.require_provable, points)
         try:
-            proof = await self._tools.with_prover(
-                update_argument.prove,
-                self._terms.srs,
-                self._terms.update_key,
-                context=proof_context(self._tools.market.domain, self._task_id, round),
-                columns=columns,
-                points=points,
-                progress=watch,
-            )
+            with self._tools.telemetry.proof(Layer.LINEAR):
+                proof = await self._tools.with_prover(
+                    update_argument.prove,
+                    self._terms.srs,
+                    self._terms.update_key,
+                    context=proof_context(self._tools.market.domain, self._task_id, round),
+                    columns=columns,
+                    points=points,
+                    progress=watch,
+                )
         finally:
             watch.unwanted.set()
         await off_loop(self._tools.state.count_argument, points)
@@ -85,7 +86,8 @@ class Proofs:
         inputs = statement.rule_circuit.inputs(upper_triangle(matrix), active, statement.rule_param_list)
         proof = await off_loop(self._stored, round, Layer.RULE)
         if proof is None:
-            proof = await self._tools.with_prover(self._tools.prover.prove, statement.rule_circuit, inputs)
+            with self._tools.telemetry.proof(Layer.RULE):
+                proof = await self._tools.with_prover(self._tools.prover.prove, statement.rule_circuit, inputs)
         expected = (*(x for vector in inputs for x in vector), *accept, *score)
         _require_equal("instances of the rule proof", expected, proof.instances)
         await off_loop(self._keep, round, Layer.RULE, proof)

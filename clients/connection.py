@@ -5,35 +5,34 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from eth_account.signers.local import LocalAccount
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from circuits import paths
 from circuits.prover import Prover
 from clients.service import AggregatorClient
 from contracts.bindings import Chain, Market
-from process.configuration import Configuration, load, parse
+from process.configuration import ChainConfig, settings
 from process.keyfile import load_account
 
 
-class ConnectionConfig(Configuration):
+class ConnectionConfig(ChainConfig):
     """What every client needs."""
 
-    rpc_url: str
-    """http(s) address of an Ethereum node."""
-    market: str
-    """Address of the market."""
     aggregator_target: str
     """host:port of the aggregator's gRPC service."""
     key_file: Path | None = None
-    """Private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
+    """Keystore, or private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
+    password_file: Path | None = None
+    """The keystore's password, readable by its owner only; without it, MERIT_PASSWORD is used, or a prompt."""
     directory: Path = Field(default_factory=paths.data_directory)
     """Where this process keeps its files."""
     poll_seconds: float = Field(default=2, gt=0)
     """How often the chain is looked at while nothing happens."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Of the events that the process prints."""
 
 
 class UserConfig(ConnectionConfig):
@@ -46,20 +45,12 @@ class UserConfig(ConnectionConfig):
 
 
 def configured(file: Path | None, given: Mapping[str, object]) -> UserConfig:
-    """A file's settings, with the given ones before them.
+    """A file's settings and the environment's, with the given ones before them.
 
     Raises:
         ConfigurationError: naming the field.
     """
-    sections = load(_File, file) if file is not None else _File()
-    return parse(UserConfig, {**sections.chain, **sections.client, **given})
-
-
-class _File(Configuration):
-    model_config = ConfigDict(extra="ignore")
-
-    chain: dict[str, Any] = Field(default_factory=dict)
-    client: dict[str, Any] = Field(default_factory=dict)
+    return settings(UserConfig, "client", file, given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +84,7 @@ async def connected(config: ConnectionConfig) -> AsyncIterator[Connection]:
     Raises:
         KeyFileError, ChainUnavailable.
     """
-    account = load_account(config.key_file)
+    account = load_account(config.key_file, password_file=config.password_file)
     config.directory.mkdir(parents=True, exist_ok=True)
     chain = await asyncio.to_thread(Chain, config.rpc_url)
     with Prover() as prover:

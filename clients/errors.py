@@ -106,3 +106,17 @@ class InvalidAttackers(ClientError, ValueError):
     def __init__(self, got: str, limit: str) -> None:
         super().__init__(f"attack: got {got}, but {limit}")
         self.limit = limit
+
+
+class ScriptError(ClientError):
+    """A user's script cannot be loaded, lacks a function, or failed; the cause, if there is one, is its own error.
+
+    Attributes:
+        path: the script.
+        function: what is missing, or failed; "" for the script as a whole.
+    """
+
+    def __init__(self, path: Path, function: str, reason: str) -> None:
+        super().__init__(f"{path}: {function}{': ' if function else ''}{reason}")
+        self.path = path
+        self.function = function

@@ -10,7 +10,7 @@ from clients.attacks.trainer import Attacker
 from clients.baseline import trained
 from clients.bundle import Bundle
 from clients.collect import Collector
-from clients.config import OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
+from clients.config import OfferConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
 from clients.connection import connected
 from clients.data import Samples, digits
 from clients.owner import AsyncOwner, Offer
@@ -21,14 +21,14 @@ from process import logs
 from process.errors import ConfigurationError
 
 
-async def run_trainer(config: TrainerConfig) -> int:
+async def run_trainer(config: TrainerConfig, *, human: bool = False) -> int:
     """Trains until the task is closed; returns what was paid out, in wei.
 
     Raises:
         UnacceptableTerms: the trainer refuses the task. And what `AsyncTrainer.run` does.
     """
     train = training_of(config)
-    logs.configure(config.log_level)
+    logs.configure(config.log_level, human=human)
     async with connected(config) as tools:
         trainer = AsyncTrainer(
             market=tools.market,
@@ -44,36 +44,20 @@ async def run_trainer(config: TrainerConfig) -> int:
         return await trainer.run(train)
 
 
-async def run_owner(config: OwnerConfig) -> int:
+async def run_owner(config: OwnerConfig, *, human: bool = False) -> int:
     """Creates a task and follows it to its end; returns its id. Models and proofs are gathered as a bundle.
 
     Raises:
         UnacceptableTerms: a model does not open the chain's commitment. And what `AsyncOwner` does.
     """
-    logs.configure(config.log_level)
+    logs.configure(config.log_level, human=human)
     log = logs.get(role="owner")
     _, test = digits(seed=config.data.seed, weights=config.data.weights)
     model = softmax_regression()
-    offer = Offer(
-        aggregator=config.aggregator,
-        verifier=config.verifier,
-        reward_per_round_wei=config.reward_per_round_wei,
-        bond_wei=config.bond_wei,
-        rounds=config.rounds,
-        quorum=config.quorum,
-        commit_window_seconds=config.commit_window_seconds,
-        settle_window_seconds=config.settle_window_seconds,
-        pay_by_round=config.pay_by_round,
-        stake_wei=config.stake_wei,
-        allowed=config.allowed,
-        target_norm=config.target_norm,
-        learning_rate=config.learning_rate,
-        patience=config.patience,
-    )
     async with connected(config) as tools:
         owner = AsyncOwner(market=tools.market, aggregator=tools.aggregator, account=tools.account, prover=tools.prover)
         start = flatten(model)
-        task_id = await owner.create_task(statement_of(config.statement, dim=len(start)), start, offer)
+        task_id = await owner.create_task(statement_of(config.statement, dim=len(start)), start, offer_of(config))
         collector = Collector(
             Bundle(config.bundle or config.directory),
             market=tools.market,
@@ -92,6 +76,26 @@ async def run_owner(config: OwnerConfig) -> int:
         log.info("model.verified", task=task_id, version=verified, complete=verified == rounds)
         await owner.withdraw(task_id)
         return task_id
+
+
+def offer_of(config: OfferConfig) -> Offer:
+    """The offer of a configuration, beside its statement."""
+    return Offer(
+        aggregator=config.aggregator,
+        verifier=config.verifier,
+        reward_per_round_wei=config.reward_per_round_wei,
+        bond_wei=config.bond_wei,
+        rounds=config.rounds,
+        quorum=config.quorum,
+        commit_window_seconds=config.commit_window_seconds,
+        settle_window_seconds=config.settle_window_seconds,
+        pay_by_round=config.pay_by_round,
+        stake_wei=config.stake_wei,
+        allowed=config.allowed,
+        target_norm=config.target_norm,
+        learning_rate=config.learning_rate,
+        patience=config.patience,
+    )
 
 
 def statement_of(config: StatementConfig, *, dim: int) -> Statement:

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from merit.v1 import (
     models_pb2,
     models_pb2_grpc,
@@ -24,7 +25,7 @@ from circuits.errors import FieldError
 from circuits.proof import Proof
 from clients.errors import AggregatorUnreachable, InvalidDownload
 from protocol import wire
-from protocol.refusals import ChainDown, Draining, InvalidChunk, TooManyUploads, TruncatedUpload, from_metadata
+from protocol.refusals import ChainDown, Draining, InvalidChunk, TooManyUploads, TruncatedUpload, from_error
 
 T = TypeVar("T")
 
@@ -65,6 +66,22 @@ class AggregatorClient:
         """What the aggregator says about a task. Raises UnknownTask."""
         request = tasks_pb2.GetTaskRequest(task_id=task_id)
         return (await self._call(lambda: self._tasks.GetTask(request, timeout=CALL_SECONDS))).task
+
+    async def tasks(self) -> list[tasks_pb2.Task]:
+        """Every task that names the aggregator."""
+        found: list[tasks_pb2.Task] = []
+        while True:
+            request = tasks_pb2.ListTasksRequest(after_task_id=found[-1].task_id if found else 0)
+            page = (await self._call(lambda r=request: self._tasks.ListTasks(r, timeout=CALL_SECONDS))).tasks
+            if not page:
+                return found
+            found += page
+
+    async def health(self, service: str) -> str:
+        """SERVING or NOT_SERVING, by the health protocol."""
+        stub, request = health_pb2_grpc.HealthStub(self._channel), health_pb2.HealthCheckRequest(service=service)
+        answer = await self._call(lambda: stub.Check(request, timeout=CALL_SECONDS))
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
     async def round(self, task_id: int, round: int) -> rounds_pb2.GetRoundResponse:
         """A round's slots and steps. Raises UnknownTask, UnknownRound."""
@@ -159,7 +176,7 @@ class _translated:  # noqa: N801  (reads as a statement)
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, grpc.aio.AioRpcError):
-            refusal = from_metadata(cast(grpc.aio.Metadata, error.trailing_metadata()))
+            refusal = from_error(error)
             if refusal is not None:
                 raise refusal from error
             raise AggregatorUnreachable(self._method, error.code().name, error.details() or "") from error
