@@ -21,6 +21,7 @@ from clients.parameters import Vector
 from clients.service import AggregatorClient
 from contracts.bindings import NATIVE, Market, RoundState, TaskConfig, TaskState, TaskView, allowlist
 from process.logs import Log, get
+from protocol.calls import CallSigner
 from protocol.refusals import UnknownModel, UnknownTask
 from protocol.terms import Derived, anchor_of, check_pace, derive, open_model
 from store.cid import cid_of, to_text
@@ -111,6 +112,7 @@ class AsyncOwner:
         self._market = market
         self._aggregator = aggregator
         self._account = account
+        self._signer = CallSigner(account, market.domain)
         self._prover = prover
         self._log = (log or get(role="owner")).bind(owner=account.address)
 
@@ -150,7 +152,7 @@ class AsyncOwner:
             retry=retry_if_exception_type(UnknownTask),
             reraise=True,
         )
-        await retrying(self._aggregator.upload_genesis, task_id, data)
+        await retrying(self._aggregator.upload_genesis, task_id, data, self._signer)
 
     async def models(self, task_id: int) -> AsyncGenerator[CheckedModel, None]:
         """Each new model as it is published, checked against the chain, until the task is finished.

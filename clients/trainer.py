@@ -5,7 +5,6 @@ terms against what follows from the rule and the sizes.
 """
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
@@ -33,6 +32,7 @@ from clients.service import AggregatorClient
 from contracts.bindings import Market, RoundState, TaskConfig, TaskState, TaskView, TransactionReverted, eip712
 from process.logs import Log, get
 from protocol import wire
+from protocol.calls import CallSigner
 from protocol.refusals import LateUpdate, Refusal, RoundFull, RoundNotCollecting, SecondUpdate, UnknownModel
 from protocol.terms import (
     Derived,
@@ -147,6 +147,7 @@ class AsyncTrainer:
         self._task_id = task_id
         self._aggregator = aggregator
         self._account = account
+        self._signer = CallSigner(account, market.domain)
         self._prover = prover
         self._memory = Memory(directory)
         self._poll_seconds = poll_seconds
@@ -355,15 +356,13 @@ class AsyncTrainer:
         header = UpdateHeader(
             task_id=self._task_id,
             round=round,
-            trainer=wire.address_bytes(self._account.address),
-            content_sha256=hashlib.sha256(pending.data).digest(),
+            cid=cid,
             size_bytes=len(pending.data),
             dtype=_DTYPES[update_dtype(self._checked_terms().statement.fmt)],
             point=wire.point_message(pending.point),
-            cid=cid,
             signature=eip712.sign_update(self._account, self._market.domain, commitment),
         )
-        receipt = await self._aggregator.upload_update(header, pending.data)
+        receipt = await self._aggregator.upload_update(header, pending.data, self._signer)
         self._check_receipt(receipt, commitment, view.config.aggregator)
         await asyncio.to_thread(self._memory.keep_receipt, round, receipt.SerializeToString())
         self._log.info(

@@ -15,4 +15,5 @@ with Trainer.connect("merit.toml", task=1) as trainer:
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(model(inputs), labels).backward()
             optimizer.step()
+        print("trained in round", round.number)
     print("paid:", trainer.withdraw(), "wei")

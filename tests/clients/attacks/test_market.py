@@ -40,7 +40,7 @@ async def test_colluders_send_the_same_values_under_commitments_of_their_own(sta
         trains[index] = Attacker(attacks.load(name), members, position=position, seed=1)
     async with stage.running() as (_, client):
         task_id = await stage.create_task(rounds=1)
-        await client.upload_genesis(task_id, stage.genesis_data)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
         async with asyncio.TaskGroup() as running:
             for index, train in enumerate(trains):
                 trainer = AsyncTrainer(
