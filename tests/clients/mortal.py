@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from merit.v1.types_pb2 import Chunk
 from merit.v1.updates_pb2 import UpdateHeader, UploadUpdateRequest
 
 from circuits.prover import Prover
@@ -21,7 +22,8 @@ from clients.service import AggregatorClient
 from clients.trainer import AsyncTrainer
 from contracts.bindings import Chain, Market
 from process.keyfile import load_account
-from protocol import terms, wire
+from protocol import terms
+from protocol.calls import UPLOAD_UPDATE, CallSigner
 from tests.stage import STATEMENT, ReferenceProver
 
 EFFECTS = (
@@ -87,15 +89,16 @@ class MortalClient(AggregatorClient):
 
     fate: Fate
 
-    async def upload_update(self, header: UpdateHeader, data: bytes) -> Any:
+    async def upload_update(self, header: UpdateHeader, data: bytes, signer: CallSigner) -> Any:
         def messages() -> Iterator[UploadUpdateRequest]:
             self.fate.before(header.round, "send header")
-            yield UploadUpdateRequest(header=header)
+            call = signer.sign(UPLOAD_UPDATE, header, task_id=header.task_id, round=header.round)
+            yield UploadUpdateRequest(header=call)
             half = len(data) // 2
             for start, end in ((0, half), (half, len(data))):
                 if start:
                     self.fate.before(header.round, "send bytes")
-                yield UploadUpdateRequest(chunk=wire.Chunk(offset_bytes=start, data=data[start:end]))
+                yield UploadUpdateRequest(chunk=Chunk(offset_bytes=start, data=data[start:end]))
 
         receipt = (await self._call(lambda: self._updates.UploadUpdate(messages()))).receipt
         self.fate.before(header.round, "use receipt")

@@ -200,7 +200,7 @@ async def test_a_task_that_makes_no_sense_costs_nothing(
 async def test_a_model_of_another_size_does_not_join(place: Place) -> None:
     task = await place.stage.create_task(joined=0)
     async with AggregatorClient(f"127.0.0.1:{place._port}") as client:
-        await client.upload_genesis(task, place.stage.genesis_data)
+        await client.upload_genesis(task, place.stage.genesis_data, place.stage.owner_signer)
 
     def loop(trainer: Trainer) -> None:
         for _ in trainer.rounds(torch.nn.Linear(1, 1)):

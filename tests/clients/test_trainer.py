@@ -13,11 +13,13 @@ from circuits.errors import FieldError, NotFinite, SrsError
 from circuits.fixedpoint import quantize
 from circuits.model import denominator
 from clients.errors import AggregatorUnreachable, InvalidDownload, InvalidReceipt, InvalidTraining
+from clients.local_training import LocalTraining
 from clients.memory import Memory
 from clients.owner import AsyncOwner, Offer
 from clients.parameters import Vector
+from clients.sending import check_receipt
 from clients.service import AggregatorClient
-from clients.trainer import AsyncTrainer, LocalTraining
+from clients.trainer import AsyncTrainer
 from contracts.bindings import RoundState, TaskState, ValueOutOfRange, eip712
 from contracts.bindings.devchain import advance_time
 from protocol import refusals, wire
@@ -309,7 +311,11 @@ async def test_receipts_are_checked(stage: Stage, client: AggregatorClient, monk
     task_id = await stage.open_task(client)
     update = stage.update(task_id, 0, stage.trainers[0], stage.draw(1))
     receipt = await client.upload_update(update.header, update.data, update.signer)
-    checking = trainer(stage, client, task_id)
+    addresses: dict[str, Any] = {
+        "market": stage.market,
+        "sender": stage.trainers[0].address,
+        "aggregator": stage.operator.address,
+    }
     sent = eip712.UpdateCommitment(
         task_id=task_id,
         round=0,
@@ -317,13 +323,13 @@ async def test_receipts_are_checked(stage: Stage, client: AggregatorClient, monk
         point_y=update.point.y,
         cid_digest=eip712.cid_digest(update.header.cid),
     )
-    checking._check_receipt(receipt, sent, stage.operator.address)
+    check_receipt(receipt, sent, **addresses)
     for field, forged in forgeries(stage, receipt).items():
         with pytest.raises(InvalidReceipt) as caught:
-            checking._check_receipt(forged, sent, stage.operator.address)
+            check_receipt(forged, sent, **addresses)
         assert caught.value.field == field.split()[0]
     with pytest.raises(InvalidReceipt):
-        checking._check_receipt(receipt, sent, stage.outsider.address)
+        check_receipt(receipt, sent, **addresses | {"aggregator": stage.outsider.address})
 
 
 async def test_a_restarted_trainer_sends_the_same_update(
