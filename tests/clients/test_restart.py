@@ -41,7 +41,7 @@ async def test_a_trainer_killed_before_every_effect_sends_each_update_once(stage
     memory = stage.directory / "mortal"
     async with stage.running() as (aggregator, client):
         task_id = await stage.create_task(rounds=ROUNDS)
-        await client.upload_genesis(task_id, stage.genesis_data)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
         plan = {
             "rpc_url": stage.rpc_url,
             "market": stage.market.address,
