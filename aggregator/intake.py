@@ -5,7 +5,6 @@ update is durable before its receipt is signed, and in the round before the roun
 acknowledged is lost.
 """
 
-import hashlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -18,12 +17,13 @@ from merit.v1.updates_pb2 import Dtype, UpdateHeader, UploadUpdateRequest
 from aggregator.records import Step, Update
 from aggregator.served import Registry, ServedTask
 from aggregator.state import point_already_used, require_same
-from aggregator.tools import Tools, off_loop
+from aggregator.tools import Tools, off_loop, spend
 from circuits.bn254 import G1Point
 from circuits.commitment import check_opening, fits_round
 from circuits.errors import CommitmentMismatch, DegenerateColumn, FieldError
 from contracts.bindings import eip712
 from protocol import wire
+from protocol.calls import UPLOAD_UPDATE, Claimed, read_call
 from protocol.refusals import (
     ContentMismatch,
     Draining,
@@ -57,7 +57,6 @@ class _Claim:
     point: G1Point
     cid: bytes
     signature: bytes
-    content_sha256: bytes
     size_bytes: int
     dtype: Dtype.ValueType
 
@@ -98,11 +97,15 @@ class Intake:
         """
         if self._tools.draining.is_set():
             raise Draining("the service is stopping")
-        claim = _read_header(await anext(messages, None))
+        call, claim = _read_header(await anext(messages, None))
+        call.check_signature(self._tools.market.domain, UPLOAD_UPDATE, task_id=claim.task_id, round=claim.round)
         task = await self._registry.get(claim.task_id)
         terms = await task.terms()
         if not await task.has_joined(claim.trainer, self._tools):
-            raise NotJoined(f"trainer: {claim.trainer} has not joined task {claim.task_id}", field="trainer")
+            raise NotJoined(
+                f"header.signer: {claim.trainer} has not joined task {claim.task_id}", field="header.signer"
+            )
+        await spend(call, self._tools)
         known = await self._admissible(claim)
         if known is not None:
             return self.receipt(known)
@@ -179,30 +182,20 @@ class Intake:
             )
 
     async def _receive(self, messages: AsyncIterator[UploadUpdateRequest], claim: _Claim, draft: Draft) -> None:
-        assembly, sha256 = wire.Assembly(claim.size_bytes), hashlib.sha256()
+        assembly = wire.Assembly(claim.size_bytes)
         async for message in messages:
             if message.WhichOneof("part") != "chunk":
                 raise InvalidField.of("part", message.WhichOneof("part"), "after the header come chunks")
-            data = assembly.take(message.chunk)
-            sha256.update(data)
-            await off_loop(draft.write, data)
+            await off_loop(draft.write, assembly.take(message.chunk))
         assembly.require_complete()
-        if sha256.digest() != claim.content_sha256:
-            raise ContentMismatch(
-                f"content_sha256: the bytes hash to {sha256.hexdigest()}",
-                field="content_sha256",
-                limit=claim.content_sha256.hex(),
-            )
         if draft.cid() != claim.cid:
             raise ContentMismatch(f"cid: the bytes have {to_text(draft.cid())}", field="cid", limit=to_text(claim.cid))
 
 
-def _read_header(message: UploadUpdateRequest | None) -> _Claim:
+def _read_header(message: UploadUpdateRequest | None) -> tuple[Claimed, _Claim]:
     if message is None or message.WhichOneof("part") != "header":
         raise InvalidField.of("header", "none", "an upload starts with it")
-    header: UpdateHeader = message.header
-    if len(header.content_sha256) != 32:
-        raise InvalidField.of("content_sha256", f"{len(header.content_sha256)} bytes", "SHA-256 has 32")
+    call, header = read_call(message.header, UpdateHeader(), int(time.time()))
     if len(header.signature) != wire.SIGNATURE_BYTES:
         raise InvalidSignature(
             f"signature: got {len(header.signature)} bytes, but it has {wire.SIGNATURE_BYTES}", field="signature"
@@ -211,17 +204,17 @@ def _read_header(message: UploadUpdateRequest | None) -> _Claim:
         to_text(header.cid)
     except InvalidCid as error:
         raise InvalidField(str(error), field="cid", limit="a CIDv1 of SHA-256") from None
-    return _Claim(
+    claim = _Claim(
         task_id=header.task_id,
         round=header.round,
-        trainer=wire.read_address(header.trainer, "trainer"),
+        trainer=call.signer,
         point=wire.read_point(header.point),
         cid=header.cid,
         signature=header.signature,
-        content_sha256=header.content_sha256,
         size_bytes=header.size_bytes,
         dtype=header.dtype,
     )
+    return call, claim
 
 
 def _check_shape(claim: _Claim, terms: Derived) -> None:

@@ -29,8 +29,8 @@ from clients.attacks import ATTACKS
 from clients.attacks.backdoor import Backdoor
 from clients.baseline import federated_average, trained
 from clients.data import Samples, digits
+from clients.local_training import LocalTraining
 from clients.parameters import Vector, unflatten
-from clients.trainer import LocalTraining
 from clients.training import Recipe, accuracy, softmax_regression
 
 TRAINERS = 10

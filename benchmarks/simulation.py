@@ -17,8 +17,8 @@ from circuits.linear.gram import gram
 from circuits.model import denominator, fold, genesis
 from circuits.rules.base import Anchor
 from clients.attacks import Attack, Scene
+from clients.local_training import LocalTraining
 from clients.parameters import Vector
-from clients.trainer import LocalTraining
 
 REWARD_PER_ROUND_WEI = 10**18
 

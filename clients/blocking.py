@@ -17,10 +17,11 @@ from circuits.errors import FieldError
 from circuits.fixedpoint import FixedPoint
 from circuits.statement import Statement
 from clients.connection import Connection, UserConfig, configured, connected
+from clients.local_training import LocalTraining
 from clients.loop import Loop
 from clients.owner import AsyncOwner, CheckedModel, Offer
 from clients.parameters import Parameters, Vector
-from clients.trainer import AsyncRound, AsyncTrainer, LocalTraining, Outcome
+from clients.trainer import AsyncRound, AsyncTrainer, Outcome
 from process import logs
 from process.errors import ConfigurationError
 from protocol.terms import UnacceptableTerms

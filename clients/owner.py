@@ -21,6 +21,7 @@ from clients.parameters import Vector
 from clients.service import AggregatorClient
 from contracts.bindings import NATIVE, Market, RoundState, TaskConfig, TaskState, TaskView, allowlist
 from process.logs import Log, get
+from protocol.calls import CallSigner
 from protocol.refusals import UnknownModel, UnknownTask
 from protocol.terms import Derived, anchor_of, check_pace, derive, open_model
 from store.cid import cid_of, to_text
@@ -111,6 +112,7 @@ class AsyncOwner:
         self._market = market
         self._aggregator = aggregator
         self._account = account
+        self._signer = CallSigner(account, market.domain)
         self._prover = prover
         self._log = (log or get(role="owner")).bind(owner=account.address)
 
@@ -120,12 +122,14 @@ class AsyncOwner:
         Args:
             parameters: float[dim], where training starts.
         Raises:
-            FieldError: parameters or rounds do not fit the number format, or the learning rate its units.
+            FieldError: parameters or rounds do not fit the number format, or the learning rate its units; or the rule
+                is not defined for as few trainers as the quorum.
             ValueOutOfRange: a term does not fit its type, or an entry of `allowed` is no address.
             UnacceptableTerms: a target that any update meets, or patience without a learning rate.
             SrsError: a test-only string on a chain that is not local.
         """
         model.check_room(slots=statement.slots, rounds=offer.rounds, fmt=statement.fmt)
+        statement.rule.outlier.check(offer.quorum, statement.rule_params)
         terms = await asyncio.to_thread(derive, statement, self._prover)
         terms.srs.require_allowed(chain_is_local=self._market.chain.is_local)
         genesis = model.genesis(parameters, statement.fmt, statement.slots)
@@ -148,7 +152,7 @@ class AsyncOwner:
             retry=retry_if_exception_type(UnknownTask),
             reraise=True,
         )
-        await retrying(self._aggregator.upload_genesis, task_id, data)
+        await retrying(self._aggregator.upload_genesis, task_id, data, self._signer)
 
     async def models(self, task_id: int) -> AsyncGenerator[CheckedModel, None]:
         """Each new model as it is published, checked against the chain, until the task is finished.
@@ -171,13 +175,17 @@ class AsyncOwner:
             UnknownModel: there is none of this version, or the aggregator has not published it yet.
         """
         view = await asyncio.to_thread(self._market.task, task_id)
-        version = _newest(view) if version is None else version
+        version = await self._newest(view) if version is None else version
         config, srs = view.config, self._prover.srs(view.config.k)
         commitment = await self._commitment(view, version)
         limit_bytes = model_size_limit_bytes(config.dim)
         data = await self._aggregator.download_model(task_id, version, limit_bytes=limit_bytes)
         opened = await asyncio.to_thread(open_model, data, config.dim, commitment, srs)
         return CheckedModel(version=version, parameters=_parameters(opened, config), data=data, cid=cid_of(data))
+
+    async def _newest(self, view: TaskView) -> int:
+        current = await asyncio.to_thread(self._market.round, view.task_id, view.current_round)
+        return view.current_round + (current.state == RoundState.SETTLED)
 
     async def _commitment(self, view: TaskView, version: int) -> G1Point:
         """What the chain says that a version commits to."""
@@ -204,10 +212,6 @@ class AsyncOwner:
             refunded_wei = await asyncio.to_thread(self._market.withdraw, self._account, task_id)
         self._log.info("owner.withdrew", task=task_id, refunded_wei=str(refunded_wei))
         return refunded_wei
-
-
-def _newest(view: TaskView) -> int:
-    return view.current_round + (view.round_state == RoundState.SETTLED)
 
 
 def _config(terms: Derived, offer: Offer, genesis: Column, genesis_cid: bytes) -> TaskConfig:

@@ -13,9 +13,10 @@ from clients.collect import Collector
 from clients.config import OfferConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
 from clients.connection import connected
 from clients.data import Samples, digits
+from clients.local_training import LocalTraining
 from clients.owner import AsyncOwner, Offer
 from clients.parameters import Vector, flatten, unflatten
-from clients.trainer import AsyncTrainer, LocalTraining
+from clients.trainer import AsyncTrainer
 from clients.training import Recipe, accuracy, softmax_regression
 from process import logs
 from process.errors import ConfigurationError

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from clients.errors import ClientError, ScriptError
+from clients.local_training import LocalTraining
 from clients.parameters import Parameters, Vector
-from clients.trainer import LocalTraining
 
 TRAIN, BUILD = "train", "build"
 _TRAIN_ARGUMENTS = 3

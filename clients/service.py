@@ -25,7 +25,8 @@ from circuits.errors import FieldError
 from circuits.proof import Proof
 from clients.errors import AggregatorUnreachable, InvalidDownload
 from protocol import wire
-from protocol.refusals import ChainDown, Draining, InvalidChunk, TooManyUploads, TruncatedUpload, from_error
+from protocol.calls import UPLOAD_GENESIS, UPLOAD_UPDATE, CallSigner
+from protocol.refusals import ChainDown, ClockSkew, Draining, InvalidChunk, TooManyUploads, TruncatedUpload, from_error
 
 T = TypeVar("T")
 
@@ -102,15 +103,16 @@ class AggregatorClient:
             async for response in self._rounds.WatchRounds(request):
                 yield response
 
-    async def upload_update(self, header: updates_pb2.UpdateHeader, data: bytes) -> Receipt:
-        """Sends an update. Raises what the aggregator refuses it for."""
+    async def upload_update(self, header: updates_pb2.UpdateHeader, data: bytes, signer: CallSigner) -> Receipt:
+        """Sends an update of the signer's. Raises what the aggregator refuses it for."""
 
         def messages() -> Iterator[updates_pb2.UploadUpdateRequest]:
-            yield updates_pb2.UploadUpdateRequest(header=header)
+            call = signer.sign(UPLOAD_UPDATE, header, task_id=header.task_id, round=header.round)
+            yield updates_pb2.UploadUpdateRequest(header=call)
             for chunk in wire.chunks(data):
                 yield updates_pb2.UploadUpdateRequest(chunk=chunk)
 
-        return (await self._call(lambda: self._updates.UploadUpdate(messages()))).receipt
+        return (await self._signed(signer, lambda: self._updates.UploadUpdate(messages()))).receipt
 
     async def update_status(self, task_id: int, round: int, trainer: str) -> updates_pb2.GetUpdateStatusResponse:
         """What became of a trainer's update. Raises UnknownTask, UnknownUpdate."""
@@ -129,16 +131,17 @@ class AggregatorClient:
             lambda: _assemble((part.chunk async for part in self._models.DownloadModel(request)), limit_bytes)
         )
 
-    async def upload_genesis(self, task_id: int, data: bytes) -> models_pb2.ModelInfo:
-        """Sends the genesis model. Raises UnknownTask, MalformedContent."""
+    async def upload_genesis(self, task_id: int, data: bytes, signer: CallSigner) -> models_pb2.ModelInfo:
+        """Sends the genesis model of a task that the signer owns. Raises UnknownTask, NotOwner, MalformedContent."""
 
         def messages() -> Iterator[models_pb2.UploadGenesisRequest]:
             header = models_pb2.GenesisHeader(task_id=task_id, size_bytes=len(data))
-            yield models_pb2.UploadGenesisRequest(header=header)
+            call = signer.sign(UPLOAD_GENESIS, header, task_id=task_id)
+            yield models_pb2.UploadGenesisRequest(header=call)
             for chunk in wire.chunks(data):
                 yield models_pb2.UploadGenesisRequest(chunk=chunk)
 
-        return (await self._call(lambda: self._models.UploadGenesis(messages()))).model
+        return (await self._signed(signer, lambda: self._models.UploadGenesis(messages()))).model
 
     async def download_proof(self, task_id: int, round: int, layer: proofs_pb2.ProofLayer.ValueType) -> Proof:
         """A proof, unchecked. Raises UnknownTask, UnknownProof, InvalidDownload."""
@@ -150,6 +153,15 @@ class AggregatorClient:
             return Proof.from_json(raw.decode())
         except (FieldError, UnicodeDecodeError) as error:
             raise InvalidDownload(f"proof: {error}") from error
+
+    async def _signed(self, signer: CallSigner, action: Callable[[], Awaitable[T]]) -> T:
+        """Makes a call that is signed anew each time, once more by the aggregator's clock where the clocks differ."""
+        try:
+            return await self._call(action)
+        except ClockSkew as skew:
+            if not signer.correct(skew):
+                raise
+        return await self._call(action)
 
     async def _call(self, action: Callable[[], Awaitable[T]]) -> T:
         """Makes a call, again for as long as the patience lasts."""

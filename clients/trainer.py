@@ -5,35 +5,32 @@ terms against what follows from the rule and the sizes.
 """
 
 import asyncio
-import hashlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 import numpy as np
 from eth_account.signers.local import LocalAccount
 from merit.v1.rounds_pb2 import RoundStep, WatchRoundsResponse
-from merit.v1.types_pb2 import Receipt
-from merit.v1.updates_pb2 import Dtype, UpdateHeader
 
 from circuits.bn254 import G1Point
 from circuits.commitment import draw_for_round
 from circuits.fixedpoint import dequantize, quantize
 from circuits.model import denominator
 from circuits.prover import Prover
-from circuits.rules.pace import from_units
-from clients.errors import AggregatorUnreachable, InvalidReceipt, InvalidTraining
+from clients.errors import AggregatorUnreachable
 from clients.follow import follow
+from clients.local_training import LocalTraining, change_of, learning_rate
 from clients.memory import Memory, Pending
 from clients.parameters import Vector
+from clients.sending import MISSED, check_receipt, commitment_of, may_pass, send_update
 from clients.service import AggregatorClient
-from contracts.bindings import Market, RoundState, TaskConfig, TaskState, TaskView, TransactionReverted, eip712
+from contracts.bindings import Market, RoundState, TaskConfig, TaskState, TaskView, TransactionReverted
 from process.logs import Log, get
-from protocol import wire
-from protocol.refusals import LateUpdate, Refusal, RoundFull, RoundNotCollecting, SecondUpdate, UnknownModel
+from protocol.calls import CallSigner
+from protocol.refusals import LateUpdate, Refusal, UnknownModel
 from protocol.terms import (
     Derived,
     UnacceptableTerms,
@@ -42,20 +39,8 @@ from protocol.terms import (
     check_terms,
     open_model,
 )
-from store.cid import cid_of, to_text
-from store.objects import encode_update, model_size_limit_bytes, update_dtype
-
-LocalTraining = Callable[[Vector, int, float | None], Vector]
-"""(parameters float64[dim], round, learning rate) -> parameters float64[dim] after local training.
-
-The learning rate is the one that the task asks for in this round; None where it leaves that to its trainers.
-"""
-
-_DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
-# Refusals that cost this round only.
-_MISSED = (LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate)
-# What a refusal travels under if the same call may go through later.
-_PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DATA_LOSS}
+from store.cid import to_text
+from store.objects import encode_update, model_size_limit_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +74,7 @@ class AsyncRound:
         self._trainer = trainer
         self.number = view.current_round
         self.parameters = parameters
-        self.learning_rate = from_units(view.learning_rate) if view.config.learning_rate else None
+        self.learning_rate = learning_rate(view)
         self.missed: Exception | None = None
         self.is_sent = False
 
@@ -100,11 +85,7 @@ class AsyncRound:
             InvalidTraining: they are not the model's float vector.
             NotFinite: an entry is NaN or infinite.
         """
-        trained, start = np.asarray(parameters), self.parameters
-        if trained.shape != start.shape or trained.dtype.kind != "f":
-            got = f"{trained.dtype}{list(trained.shape)}"
-            raise InvalidTraining(f"parameters: training returned {got}, but the model has float{list(start.shape)}")
-        return await self.submit_change(trained.astype(np.float64) - start)
+        return await self.submit_change(change_of(self.parameters, parameters))
 
     async def submit_change(self, change: Vector) -> bool:
         """Sends a change float64[dim] of the parameters; as `submit`. A round takes one update: a second call sends
@@ -147,6 +128,7 @@ class AsyncTrainer:
         self._task_id = task_id
         self._aggregator = aggregator
         self._account = account
+        self._signer = CallSigner(account, market.domain)
         self._prover = prover
         self._memory = Memory(directory)
         self._poll_seconds = poll_seconds
@@ -187,6 +169,7 @@ class AsyncTrainer:
             if dim is not None and terms.statement.dim != dim:
                 raise UnacceptableTerms("dim", terms.statement.dim, f"this trainer's model has {dim} parameters")
             await self.join()
+            await self._fetch_receipts()
             async with aclosing(self._collecting()) as collecting:
                 async for number in collecting:
                     round = await self._begin(number)
@@ -331,7 +314,7 @@ class AsyncTrainer:
         while (view := await self._collects(number)) is not None:
             try:
                 await self._send(view, pending)
-            except _MISSED as refusal:
+            except MISSED as refusal:
                 error = refusal
                 break
             except (AggregatorUnreachable, Refusal) as failure:
@@ -343,54 +326,46 @@ class AsyncTrainer:
         return error
 
     async def _send(self, view: TaskView, pending: Pending) -> None:
-        round = pending.round
-        started_at, cid = time.monotonic(), cid_of(pending.data)
-        commitment = eip712.UpdateCommitment(
-            task_id=self._task_id,
-            round=round,
-            point_x=pending.point.x,
-            point_y=pending.point.y,
-            cid_digest=eip712.cid_digest(cid),
+        started_at = time.monotonic()
+        receipt = await send_update(
+            market=self._market,
+            aggregator=self._aggregator,
+            account=self._account,
+            signer=self._signer,
+            view=view,
+            round=pending.round,
+            point=pending.point,
+            data=pending.data,
         )
-        header = UpdateHeader(
-            task_id=self._task_id,
-            round=round,
-            trainer=wire.address_bytes(self._account.address),
-            content_sha256=hashlib.sha256(pending.data).digest(),
-            size_bytes=len(pending.data),
-            dtype=_DTYPES[update_dtype(self._checked_terms().statement.fmt)],
-            point=wire.point_message(pending.point),
-            cid=cid,
-            signature=eip712.sign_update(self._account, self._market.domain, commitment),
-        )
-        receipt = await self._aggregator.upload_update(header, pending.data)
-        self._check_receipt(receipt, commitment, view.config.aggregator)
-        await asyncio.to_thread(self._memory.keep_receipt, round, receipt.SerializeToString())
+        await asyncio.to_thread(self._memory.keep_receipt, pending.round, receipt.SerializeToString())
         self._log.info(
             "trainer.uploaded",
-            round=round,
-            cid=to_text(cid),
+            round=pending.round,
+            cid=to_text(receipt.cid),
             bytes=len(pending.data),
             seconds=_seconds_since(started_at),
         )
 
-    def _check_receipt(self, message: Receipt, sent: eip712.UpdateCommitment, aggregator: str) -> None:
-        receipt = wire.read_receipt(message)
-        for field in ("task_id", "round", "point_x", "point_y", "cid_digest"):
-            if getattr(receipt, field) != getattr(sent, field):
-                raise InvalidReceipt(field, getattr(receipt, field), getattr(sent, field))
-        if receipt.trainer != self._account.address:
-            raise InvalidReceipt("trainer", receipt.trainer, self._account.address)
-        try:
-            signer = eip712.recover_receipt(self._market.domain, receipt, message.signature)
-        except ValueError as error:
-            raise InvalidReceipt("signature", str(error), f"{aggregator}'s") from error
-        if signer != aggregator:
-            raise InvalidReceipt("signature", f"{signer}'s", f"{aggregator}'s")
+    async def _fetch_receipts(self) -> None:
+        """Those that the aggregator gave to a process which was ended before it kept them."""
+        view = await self._view()
+        for number in await asyncio.to_thread(self._memory.rounds):
+            pending = await asyncio.to_thread(self._memory.pending, number)
+            if pending is None or await asyncio.to_thread(self._memory.has_receipt, number):
+                continue
+            try:
+                status = await self._aggregator.update_status(self._task_id, number, self._account.address)
+            except (AggregatorUnreachable, Refusal) as error:
+                self._log.info("trainer.no_receipt", round=number, reason=str(error))
+                continue
+            sent = commitment_of(self._task_id, number, pending.point, pending.data)
+            sender, aggregator = self._account.address, view.config.aggregator
+            check_receipt(status.receipt, sent, market=self._market, sender=sender, aggregator=aggregator)
+            await asyncio.to_thread(self._memory.keep_receipt, number, status.receipt.SerializeToString())
 
     async def _pause(self, error: Exception, number: int) -> None:
         """Before another attempt, if what went wrong may pass; raises it if not."""
-        if isinstance(error, Refusal) and error.status not in _PASSING:
+        if not may_pass(error):
             raise error
         self._log.warning("trainer.cannot_reach", round=number, reason=str(error))
         await asyncio.sleep(self._poll_seconds)

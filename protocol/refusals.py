@@ -117,11 +117,15 @@ class InvalidChunk(Refusal, code="INVALID_CHUNK", status=grpc.StatusCode.INVALID
 
 
 class TruncatedUpload(Refusal, code="TRUNCATED_UPLOAD", status=grpc.StatusCode.DATA_LOSS, retry_seconds=0):
-    """The stream ended before the announced size."""
+    """The stream ended, or fell silent, before the announced size; what came is kept for a while."""
+
+
+class SlowUpload(Refusal, code="SLOW_UPLOAD", status=grpc.StatusCode.DEADLINE_EXCEEDED, retry_seconds=0):
+    """The upload is slower than the service waits for; what came is kept for a while."""
 
 
 class ContentMismatch(Refusal, code="CONTENT_MISMATCH", status=grpc.StatusCode.DATA_LOSS):
-    """The bytes are not those of the announced SHA-256 or CID."""
+    """The bytes are not those of the announced CID."""
 
 
 class MalformedContent(Refusal, code="MALFORMED_OBJECT", status=grpc.StatusCode.INVALID_ARGUMENT):
@@ -137,7 +141,27 @@ class Unprovable(Refusal, code="UNPROVABLE", status=grpc.StatusCode.INVALID_ARGU
 
 
 class InvalidSignature(Refusal, code="INVALID_SIGNATURE", status=grpc.StatusCode.UNAUTHENTICATED):
-    """The signature is not the trainer's over this very update."""
+    """A signature is malformed, or not the signer's over this very content."""
+
+
+class ClockSkew(Refusal, code="CLOCK_SKEW", status=grpc.StatusCode.UNAUTHENTICATED):
+    """A signed call's deadline is over, or too far ahead, by the service's clock, which is among the facts."""
+
+    NOW = "now_seconds"
+
+    @property
+    def now_seconds(self) -> int | None:
+        """The service's clock; None if it does not say."""
+        said = self.facts.get(self.NOW, "")
+        return int(said) if said.isdecimal() else None
+
+
+class ReplayedCall(Refusal, code="REPLAYED_CALL", status=grpc.StatusCode.ALREADY_EXISTS):
+    """A call with this signer and nonce was taken before."""
+
+
+class NotOwner(Refusal, code="NOT_OWNER", status=grpc.StatusCode.PERMISSION_DENIED):
+    """The call is for the task's owner alone."""
 
 
 class WrongCommitment(Refusal, code="COMMITMENT_MISMATCH", status=grpc.StatusCode.INVALID_ARGUMENT):
@@ -156,6 +180,10 @@ class UnknownProof(Refusal, code="UNKNOWN_PROOF", status=grpc.StatusCode.NOT_FOU
     """The round has no such proof yet."""
 
 
+class UnknownAssessment(Refusal, code="UNKNOWN_ASSESSMENT", status=grpc.StatusCode.NOT_FOUND):
+    """The round's rule is not proven yet."""
+
+
 class UnknownUpdate(Refusal, code="UNKNOWN_UPDATE", status=grpc.StatusCode.NOT_FOUND):
     """The trainer has no update in this round."""
 
@@ -170,6 +198,22 @@ class Draining(Refusal, code="DRAINING", status=grpc.StatusCode.UNAVAILABLE, ret
 
 class TooManyUploads(Refusal, code="TOO_MANY_UPLOADS", status=grpc.StatusCode.RESOURCE_EXHAUSTED, retry_seconds=1):
     """The service is at its limit of uploads at once; try again."""
+
+
+class TooManyStreams(Refusal, code="TOO_MANY_STREAMS", status=grpc.StatusCode.RESOURCE_EXHAUSTED, retry_seconds=2):
+    """The caller's address, or all together, have more calls under way than the service takes."""
+
+
+class RateLimited(Refusal, code="RATE_LIMITED", status=grpc.StatusCode.RESOURCE_EXHAUSTED, retry_seconds=1):
+    """The caller's address has used up its rate."""
+
+
+class TermsRefused(Refusal, code="UNACCEPTABLE_TERMS", status=grpc.StatusCode.FAILED_PRECONDITION):
+    """A task's terms are not what an honest task has, or not within this operator's limits."""
+
+
+class TransactionRefused(Refusal, code="TRANSACTION_REFUSED", status=grpc.StatusCode.FAILED_PRECONDITION):
+    """The transaction is no createTask of this market, or the chain refuses it; nothing was escrowed."""
 
 
 class DiskFull(Refusal, code="STORAGE_FULL", status=grpc.StatusCode.RESOURCE_EXHAUSTED, retry_seconds=60):

@@ -37,7 +37,12 @@ class CidBuilder:
 
     def update(self, data: bytes) -> None:
         """Takes the next bytes, any number of them."""
-        self._pending += data
+        view = memoryview(data)
+        # Whole chunks are hashed where they are; the last one waits, for it may be the only one.
+        while not self._pending and len(view) > CHUNK_BYTES:
+            self._leaves.append(_leaf(view[:CHUNK_BYTES]))
+            view = view[CHUNK_BYTES:]
+        self._pending += view
         while len(self._pending) > CHUNK_BYTES:
             self._leaves.append(_leaf(bytes(self._pending[:CHUNK_BYTES])))
             del self._pending[:CHUNK_BYTES]
@@ -88,12 +93,12 @@ def from_text(text: str) -> bytes:
     return cid
 
 
-def _cid(codec: str, block: bytes) -> bytes:
+def _cid(codec: str, block: bytes | memoryview) -> bytes:
     digest = multihash.wrap(hashlib.sha256(block).digest(), "sha2-256")
     return bytes(CID("base32", 1, codec, digest))
 
 
-def _leaf(block: bytes) -> _Node:
+def _leaf(block: bytes | memoryview) -> _Node:
     return _Node(_cid("raw", block), len(block), len(block))
 
 

@@ -37,6 +37,7 @@ from contracts.bindings.devchain import LocalChain
 from process.keyfile import create_key_file
 from process.logs import get
 from protocol import wire
+from protocol.calls import CallSigner
 from protocol.terms import Derived, derive
 from store.cid import cid_of
 from store.objects import encode_model, encode_update
@@ -91,6 +92,7 @@ class Update:
     point: G1Point
     data: bytes
     header: UpdateHeader
+    signer: CallSigner
 
 
 class Stage:
@@ -106,6 +108,7 @@ class Stage:
         argument, _ = create(self.chain, self.owner, artifacts.update_argument())
         address, _ = create(self.chain, self.owner, artifacts.market(), argument)
         self.market = Market(self.chain, address)
+        self.owner_signer = CallSigner(self.owner, self.market.domain)
         self.prover = ReferenceProver(shared, directory / "keys")
         self.key_file = directory / "operator.key"
         create_key_file(self.key_file, self.operator.key.hex())
@@ -184,7 +187,7 @@ class Stage:
     async def open_task(self, client: AggregatorClient, **changes: object) -> int:
         """A task whose first round collects."""
         task_id = await self.create_task(**changes)  # type: ignore[arg-type]
-        await client.upload_genesis(task_id, self.genesis_data)
+        await client.upload_genesis(task_id, self.genesis_data, self.owner_signer)
         await self.reached(client, task_id, 0, 1)
         return task_id
 
@@ -221,15 +224,14 @@ class Stage:
         header = UpdateHeader(
             task_id=task_id,
             round=round,
-            trainer=wire.address_bytes(trainer.address),
-            content_sha256=hashlib.sha256(data).digest(),
+            cid=cid,
             size_bytes=len(data),
             dtype=Dtype.DTYPE_INT8,
             point=wire.point_message(point),
-            cid=cid,
             signature=self.sign(trainer, task_id, round, point, cid),
         )
-        return Update(column=column, point=point, data=data, header=header)
+        signer = CallSigner(trainer, self.market.domain)
+        return Update(column=column, point=point, data=data, header=header, signer=signer)
 
     async def send(self, client: AggregatorClient, task_id: int, round: int, *, count: int = TRAINERS) -> list[Update]:
         """Honest updates of the first trainers, of which the last one is an outlier."""
@@ -239,6 +241,6 @@ class Stage:
                 1000 * round + index, round=round, rounds=max(2, round + 1), outlier=index == TRAINERS - 1
             )
             update = self.update(task_id, round, trainer, column)
-            await client.upload_update(update.header, update.data)
+            await client.upload_update(update.header, update.data, update.signer)
             sent.append(update)
         return sent

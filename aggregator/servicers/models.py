@@ -1,10 +1,12 @@
 """merit.v1.ModelsService"""
 
+import time
 from collections.abc import AsyncIterator
 
 from merit.v1.models_pb2 import (
     DownloadModelRequest,
     DownloadModelResponse,
+    GenesisHeader,
     GetModelInfoRequest,
     GetModelInfoResponse,
     ModelInfo,
@@ -16,10 +18,11 @@ from merit.v1.models_pb2_grpc import ModelsServiceServicer
 from aggregator.records import Model
 from aggregator.served import Registry, ServedTask
 from aggregator.servicers.context import Context, received
-from aggregator.tools import Tools, off_loop
+from aggregator.tools import Tools, off_loop, spend
 from circuits.bn254 import G1Point
 from protocol import wire
-from protocol.refusals import Draining, InvalidField, MalformedContent, UnknownModel
+from protocol.calls import UPLOAD_GENESIS, read_call
+from protocol.refusals import Draining, InvalidField, MalformedContent, NotOwner, UnknownModel
 from protocol.terms import Derived, UnacceptableTerms, check_genesis
 from store.local import Draft
 from store.objects import model_size_limit_bytes
@@ -51,14 +54,23 @@ class Models(ModelsServiceServicer):
         first = await anext(messages, None)
         if first is None or first.WhichOneof("part") != "header":
             raise InvalidField.of("header", "none", "an upload starts with it")
-        task = await self._registry.get(first.header.task_id)
+        call, header = read_call(first.header, GenesisHeader(), int(time.time()))
+        call.check_signature(self._tools.market.domain, UPLOAD_GENESIS, task_id=header.task_id)
+        task = await self._registry.get(header.task_id)
         terms = await task.terms()
+        if call.signer != task.view.owner:
+            raise NotOwner(
+                f"header.signer: {call.signer} does not own task {task.task_id}",
+                field="header.signer",
+                limit=task.view.owner,
+            )
+        await spend(call, self._tools)
         known = await off_loop(self._tools.state.model, task.task_id, 0)
         if known is None:
             limit_bytes = model_size_limit_bytes(task.config.dim)
-            if not 0 < first.header.size_bytes <= limit_bytes:
-                raise InvalidField.of("size_bytes", first.header.size_bytes, f"it has at most {limit_bytes} bytes")
-            known = await self._receive(task, terms, wire.Assembly(first.header.size_bytes), messages)
+            if not 0 < header.size_bytes <= limit_bytes:
+                raise InvalidField.of("size_bytes", header.size_bytes, f"it has at most {limit_bytes} bytes")
+            known = await self._receive(task, terms, wire.Assembly(header.size_bytes), messages)
         return UploadGenesisResponse(model=_message(known))
 
     async def _receive(

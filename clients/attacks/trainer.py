@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from clients.attacks.base import Attack, Scene
+from clients.local_training import LocalTraining
 from clients.parameters import Vector
-from clients.trainer import LocalTraining
 
 
 class Attacker:

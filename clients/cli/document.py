@@ -38,7 +38,7 @@ def fields() -> str:
     from clients.offer_file import OfferFile
     from process.configuration import CHAIN, ChainConfig
 
-    tables = {CHAIN: ChainConfig, **kinds()}
+    tables: dict[str, type[BaseModel]] = {CHAIN: ChainConfig, **kinds()}
     described = [_table(f"[{name}]", kind, hidden=() if name == CHAIN else tuple(ChainConfig.model_fields))
                  for name, kind in tables.items()]  # fmt: skip
     return "\n".join([*described, _table("A task's file", OfferFile)]) + "\n"

@@ -11,7 +11,7 @@ from clients.cli.reporting import lines_for_people, reporting
 
 if TYPE_CHECKING:
     from clients.connection import UserConfig
-    from clients.trainer import LocalTraining
+    from clients.local_training import LocalTraining
 
 _PANEL = "Parties of the demo"
 

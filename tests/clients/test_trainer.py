@@ -13,11 +13,13 @@ from circuits.errors import FieldError, NotFinite, SrsError
 from circuits.fixedpoint import quantize
 from circuits.model import denominator
 from clients.errors import AggregatorUnreachable, InvalidDownload, InvalidReceipt, InvalidTraining
+from clients.local_training import LocalTraining
 from clients.memory import Memory
 from clients.owner import AsyncOwner, Offer
 from clients.parameters import Vector
+from clients.sending import check_receipt
 from clients.service import AggregatorClient
-from clients.trainer import AsyncTrainer, LocalTraining
+from clients.trainer import AsyncTrainer
 from contracts.bindings import RoundState, TaskState, ValueOutOfRange, eip712
 from contracts.bindings.devchain import advance_time
 from protocol import refusals, wire
@@ -143,7 +145,7 @@ async def test_a_trainer_joins_on_its_own_terms_only(
     stage: Stage, client: AggregatorClient, asked: dict[str, Any], agreed: dict[str, Any], field: str
 ) -> None:
     task_id = await stage.create_task(joined=0, **asked)
-    await client.upload_genesis(task_id, stage.genesis_data)
+    await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
     joining = trainer(stage, client, task_id, **agreed)
     for step in (joining.check, joining.join):
         with pytest.raises(UnacceptableTerms) as caught:
@@ -177,7 +179,7 @@ async def test_an_offer_that_makes_no_sense_costs_nothing(
 @pytest.mark.slow
 async def test_error_feedback_carries_what_quantisation_took(stage: Stage, client: AggregatorClient) -> None:
     task_id = await stage.create_task()
-    await client.upload_genesis(task_id, stage.genesis_data)
+    await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
     running = [asyncio.create_task(trainer(stage, client, task_id, i).run(honest(i))) for i in range(TRAINERS)]
     await asyncio.gather(*running)
     memory = Memory(stage.directory / "trainer-0")
@@ -200,7 +202,7 @@ async def test_a_trainer_outlives_a_restart_of_the_aggregator(stage: Stage) -> N
     async with stage.running() as (first, client):
         port = first.port
         task_id = await stage.create_task()
-        await client.upload_genesis(task_id, stage.genesis_data)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
     connection = AggregatorClient(f"127.0.0.1:{port}", patience_seconds=30)
     running = [asyncio.create_task(trainer(stage, connection, task_id, i).run(honest(i))) for i in range(TRAINERS)]
     async with stage.running(port=port) as (_, client):
@@ -308,8 +310,12 @@ def forgeries(stage: Stage, honest: Receipt) -> dict[str, Receipt]:
 async def test_receipts_are_checked(stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch) -> None:
     task_id = await stage.open_task(client)
     update = stage.update(task_id, 0, stage.trainers[0], stage.draw(1))
-    receipt = await client.upload_update(update.header, update.data)
-    checking = trainer(stage, client, task_id)
+    receipt = await client.upload_update(update.header, update.data, update.signer)
+    addresses: dict[str, Any] = {
+        "market": stage.market,
+        "sender": stage.trainers[0].address,
+        "aggregator": stage.operator.address,
+    }
     sent = eip712.UpdateCommitment(
         task_id=task_id,
         round=0,
@@ -317,13 +323,13 @@ async def test_receipts_are_checked(stage: Stage, client: AggregatorClient, monk
         point_y=update.point.y,
         cid_digest=eip712.cid_digest(update.header.cid),
     )
-    checking._check_receipt(receipt, sent, stage.operator.address)
+    check_receipt(receipt, sent, **addresses)
     for field, forged in forgeries(stage, receipt).items():
         with pytest.raises(InvalidReceipt) as caught:
-            checking._check_receipt(forged, sent, stage.operator.address)
+            check_receipt(forged, sent, **addresses)
         assert caught.value.field == field.split()[0]
     with pytest.raises(InvalidReceipt):
-        checking._check_receipt(receipt, sent, stage.outsider.address)
+        check_receipt(receipt, sent, **addresses | {"aggregator": stage.outsider.address})
 
 
 async def test_a_restarted_trainer_sends_the_same_update(
@@ -378,7 +384,7 @@ async def test_trainers_end_a_round_that_was_never_settled(stage: Stage) -> None
     async with stage.running() as (aggregator, client):
         aggregator.tools.prover.prove = stuck  # type: ignore[method-assign, assignment]
         task_id = await stage.create_task()
-        await client.upload_genesis(task_id, stage.genesis_data)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
         running = [asyncio.create_task(trainer(stage, client, task_id, i).run(honest(i))) for i in range(TRAINERS)]
         await stage.reached(client, task_id, 0, Step.COMMITTED)
         await asyncio.to_thread(advance_time, stage.chain, 4000)
@@ -396,7 +402,7 @@ async def test_unreachable_aggregator_is_said(stage: Stage) -> None:
 
 async def test_downloads_are_bounded(stage: Stage, client: AggregatorClient) -> None:
     task_id = await stage.create_task()
-    await client.upload_genesis(task_id, stage.genesis_data)
+    await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
     with pytest.raises(InvalidDownload):
         await client.download_model(task_id, 0, limit_bytes=len(stage.genesis_data) - 1)
 

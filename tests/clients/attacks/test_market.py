@@ -8,8 +8,9 @@ import pytest
 from circuits.fixedpoint import quantize
 from clients import attacks
 from clients.attacks.trainer import Attacker
+from clients.local_training import LocalTraining
 from clients.memory import Memory
-from clients.trainer import AsyncTrainer, LocalTraining
+from clients.trainer import AsyncTrainer
 from contracts.bindings import RoundState
 from store.objects import decode_update
 from tests.stage import STATEMENT, TRAINERS, Stage
@@ -40,7 +41,7 @@ async def test_colluders_send_the_same_values_under_commitments_of_their_own(sta
         trains[index] = Attacker(attacks.load(name), members, position=position, seed=1)
     async with stage.running() as (_, client):
         task_id = await stage.create_task(rounds=1)
-        await client.upload_genesis(task_id, stage.genesis_data)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
         async with asyncio.TaskGroup() as running:
             for index, train in enumerate(trains):
                 trainer = AsyncTrainer(
