@@ -9,6 +9,7 @@ from clients.tasks import RoundDocument, TaskDocument
 
 _ETHER_WEI = 10**18
 _SHOWN_DIGITS = 6
+_UNUSED = ("0", 0, False, [], "0x" + "00" * 20, "0x" + "00" * 32)
 
 
 def draw(out: Console, task: TaskDocument) -> None:
@@ -21,8 +22,7 @@ def draw(out: Console, task: TaskDocument) -> None:
         out.print(f"[green]✓[/green] {check.check}" if check.ok else f"[red]✗[/red] {escape(check.reason)}")
     terms = Table("term", "value", title="terms", title_justify="left", box=None, pad_edge=False)
     for name, value in task.terms.items():
-        shown = ether(int(value)) if name.endswith("_wei") else str(value)
-        terms.add_row(name, escape(shown), style="" if value else "dim")
+        terms.add_row(name, escape(_term(name, value)), style="" if value not in _UNUSED else "dim")
     out.print("", terms)
     if task.rounds:
         out.print("", _rounds(task.rounds))
@@ -32,6 +32,12 @@ def draw(out: Console, task: TaskDocument) -> None:
         owed = int(credit.amount_wei)
         credits.add_row(credit.account, credit.role, ether(owed), when if owed else "", style="" if owed else "dim")
     out.print("", credits)
+
+
+def _term(name: str, value: object) -> str:
+    if name.endswith("_wei"):
+        return ether(int(str(value)))
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _rounds(rounds: list[RoundDocument]) -> Table:
@@ -55,6 +61,8 @@ def _rounds(rounds: list[RoundDocument]) -> Table:
 
 def ether(wei: int) -> str:
     """An amount for eyes: in ether where that is short, else in wei."""
+    if wei == 0:
+        return "0"
     if wei % 10 ** (18 - _SHOWN_DIGITS):
         return f"{wei:,} wei"
     whole, part = divmod(wei, _ETHER_WEI)
