@@ -25,7 +25,7 @@ def drawn(status: Status) -> RenderableType:
 
 def _service(status: Status) -> str:
     if not status.reachable:
-        return f"[red]✗[/red] aggregator [bold]{status.target}[/bold]: {escape(status.error.split(";")[0])}"
+        return f"[red]✗[/red] aggregator [bold]{status.target}[/bold]: {escape(status.error.partition(';')[0])}"
     down = [name for name, health in status.services.items() if health != "SERVING"]
     if down:
         return f"[yellow]![/yellow] aggregator [bold]{status.target}[/bold]: not serving {', '.join(down)}"
