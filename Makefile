@@ -11,7 +11,7 @@ SOLIDITY := $(shell find contracts/src -name '*.sol')
 NATIVE := $(shell find native/src native/python -type f -not -path '*/__pycache__/*') $(wildcard native/*.toml) native/Cargo.lock
 
 .PHONY: setup demo check test contracts-test native-test contracts-gas contracts-gas-update contracts-coverage contracts-slither \
-	fuzz lock clean
+	fuzz wire-baseline lock clean
 
 setup: .venv/.installed .venv/.native proto/gen/.generated contracts/out/.built
 
@@ -58,7 +58,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	cd proto && ../$(BIN)/buf lint
+	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline.binpb
 	$(BIN)/pytest -m "not slow" -n 2
 
 # The Rust crate's own tests; debug assertions are on.
@@ -70,6 +70,9 @@ native-test: setup
 
 contracts-test: setup contracts-gas
 	cd contracts && tools/forge test --no-match-contract GasTest
+	@# As `contracts-coverage` compiles: a function that needs the IR would end that.
+	cd contracts && FOUNDRY_OUT=cache/plain/out FOUNDRY_CACHE_PATH=cache/plain/cache FOUNDRY_VIA_IR=false FOUNDRY_OPTIMIZER=false \
+		tools/forge build --quiet --skip test
 
 # Fails when a round's gas is not what contracts/snapshots says; `make contracts-gas-update` accepts the new numbers.
 contracts-gas: setup
@@ -89,6 +92,10 @@ contracts-slither: setup
 	cd contracts && PATH="$$PWD/tools:$$PATH" FOUNDRY_OUT=cache/slither/out FOUNDRY_CACHE_PATH=cache/slither/cache \
 		../$(BIN)/uv tool run --from slither-analyzer==0.11.6 slither . --filter-paths "node_modules|test" \
 		--exclude-informational --exclude-optimization --foundry-compile-all
+
+# Takes the wire of now as what later changes must not break.
+wire-baseline: setup
+	cd proto && ../$(BIN)/buf build -o baseline.binpb
 
 fuzz: setup
 	cd contracts && FOUNDRY_PROFILE=fuzz tools/forge test --fuzz-seed $$(od -An -N8 -tx8 /dev/urandom | sed 's/ */0x/')

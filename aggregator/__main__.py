@@ -16,9 +16,10 @@ from process.exits import Exit
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m aggregator", description="Runs the aggregator.")
     parser.add_argument("--config", type=Path, help="a TOML or JSON file with the sections [chain] and [aggregator]")
+    parser.add_argument("--ray", metavar="ADDRESS", help="make proofs on this Ray cluster (also MERIT_RAY_ADDRESS)")
     args = parser.parse_args()
     try:
-        asyncio.run(serve(settings(AggregatorConfig, "aggregator", args.config)))
+        asyncio.run(serve(settings(AggregatorConfig, "aggregator", args.config, {"ray_address": args.ray})))
     except (CertificateError, ConfigurationError, KeyFileError) as error:
         print(f"aggregator: {error}", file=sys.stderr)
         return Exit.CONFIGURATION

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from protocol.refusals import RateLimited, TooManyStreams
+from protocol.refusals import RateLimited, SlowUpload, TooManyStreams
 
 _MAX_ADDRESSES = 10_000
 
@@ -119,3 +119,25 @@ class _Buckets:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(address)
         return bucket
+
+
+class Pace:
+    """How long an upload may take: a while, and as long as its bytes take at the least rate."""
+
+    def __init__(
+        self, *, grace_seconds: float, bytes_per_second: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._grace_seconds = grace_seconds
+        self._bytes_per_second = bytes_per_second
+        self._clock = clock
+        self._since_seconds = clock()
+
+    def waited(self, seconds: float) -> None:
+        """The service itself has waited for so long, which is not held against the upload."""
+        self._since_seconds += seconds
+
+    def check(self, received_bytes: int) -> None:
+        """SlowUpload if it took longer."""
+        if self._clock() - self._since_seconds > self._grace_seconds + received_bytes / self._bytes_per_second:
+            limit = f"at least {self._bytes_per_second:g} bytes a second after {self._grace_seconds:g} s"
+            raise SlowUpload(f"upload: {received_bytes} bytes came too slowly", limit=limit)

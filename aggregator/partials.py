@@ -101,11 +101,11 @@ class Partial:
     """One partial upload; a context manager, which leaves its bytes where they are unless `discard` was called.
 
     Attributes:
-        size_bytes: bytes so far.
+        path: where they are. size_bytes: how many so far.
     """
 
     def __init__(self, path: Path, size_bytes: int) -> None:
-        self._path = path
+        self.path = path
         self._builder = CidBuilder()
         self.size_bytes = size_bytes
         with storage_errors():
@@ -139,14 +139,9 @@ class Partial:
         """The CID of the bytes so far."""
         return self._builder.finish()
 
-    def read(self) -> bytes:
-        """All bytes so far."""
-        self._file.seek(0)
-        return self._file.read()
-
     def discard(self) -> None:
         """Removes the bytes: they are kept elsewhere, or of no use."""
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
 
 @contextmanager

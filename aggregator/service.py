@@ -6,26 +6,16 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from typing import Any, TypeVar
-
-import grpc
-from grpc_health.v1 import health, health_pb2_grpc
-from grpc_health.v1.health_pb2 import HealthCheckResponse
-from merit.v1 import models_pb2_grpc, proofs_pb2_grpc, rounds_pb2_grpc, tasks_pb2_grpc, updates_pb2_grpc
+from typing import TypeVar
 
 from aggregator.config import AggregatorConfig
 from aggregator.errors import Disagreement, StateLost, Stopping, TooManyProofs
-from aggregator.intake import Intake
-from aggregator.interceptor import Refusals
+from aggregator.jobs import Jobs, Pool
+from aggregator.jobs.choice import pool_of
 from aggregator.machine import Machine
-from aggregator.observed import Observed
-from aggregator.policy import check_policy
+from aggregator.policy import check_memory, check_policy
 from aggregator.served import Registry, ServedTask
-from aggregator.servicers.models import Models
-from aggregator.servicers.proofs import ProofDownloads
-from aggregator.servicers.rounds import Rounds
-from aggregator.servicers.tasks import Tasks
-from aggregator.servicers.updates import Updates
+from aggregator.server import Server, build
 from aggregator.state import State
 from aggregator.telemetry import Telemetry
 from aggregator.tools import Tools, off_loop
@@ -33,21 +23,14 @@ from circuits.prover import Prover
 from contracts.bindings import BindingsError, Chain, Market
 from process import logs, metrics, tracing
 from process.keyfile import load_account
-from protocol import wire
 from protocol.terms import UnacceptableTerms, check_terms
 from store.local import ContentStore
 
 T = TypeVar("T")
 
-SERVICES = (
-    "merit.v1.TasksService",
-    "merit.v1.RoundsService",
-    "merit.v1.UpdatesService",
-    "merit.v1.ModelsService",
-    "merit.v1.ProofsService",
-)
 _MOST_PAUSE_SECONDS = 30.0
 _SAMPLE_SECONDS = 5.0
+_SWEEP_SECONDS = 10.0
 _THREADS = 32
 # Fatal for a task: another attempt would give the same answer.
 _FINAL = (Disagreement, StateLost, TooManyProofs)
@@ -76,27 +59,32 @@ class Aggregator:
     """One aggregator. `run` returns after `stop`.
 
     Attributes:
-        port: where it listens, once it does.
+        port: where it listens, once it does. server: what answers there.
     """
 
-    def __init__(self, config: AggregatorConfig, *, prover: Prover | None = None) -> None:
+    def __init__(self, config: AggregatorConfig, *, prover: Prover | None = None, pool: Pool | None = None) -> None:
         account = load_account(config.key_file, password_file=config.password_file)
         chain = Chain(config.rpc_url)
         market = Market(chain, config.market)
         identity = {"chain": str(chain.chain_id), "market": market.address, "aggregator": account.address}
-        state = State(config.data_directory / "state.sqlite", identity)
         store = ContentStore(config.data_directory / "objects")
+        prover = prover or Prover()
+        log = logs.get(role="aggregator")
+        jobs = Jobs(pool or pool_of(config, store, prover), log)
+        state = State(config.data_directory / "state.sqlite", identity)
         store.remove_drafts()
         self.port = 0
+        self.server: Server | None = None
         self.tools = Tools(
             config=config,
             account=account,
             chain=chain,
             market=market,
-            prover=prover or Prover(),
+            prover=prover,
+            jobs=jobs,
             state=state,
             store=store,
-            log=logs.get(role="aggregator"),
+            log=log,
             telemetry=Telemetry(traces=tracing.from_environment("meritproof-aggregator")),
         )
         self.registry = Registry(self.tools)
@@ -108,6 +96,7 @@ class Aggregator:
 
     def close(self) -> None:
         """Gives back processes and files; call it after `run`."""
+        self.tools.jobs.close()
         self.tools.prover.close()
         self.tools.state.close()
         self.tools.telemetry.traces.close()
@@ -120,10 +109,10 @@ class Aggregator:
     async def _run(self) -> None:
         # Threads wait for disk and chain far more than they work.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
-        server, health_service = self._server()
+        await self.tools.jobs.open()
+        self.server = server = build(self.tools, self.registry)
         await server.start()
-        for name in ("", *SERVICES):
-            await health_service.set(name, HealthCheckResponse.SERVING)
+        self.port = server.port
         self.tools.log.info(
             "service.listening",
             host=self.tools.config.host,
@@ -132,29 +121,13 @@ class Aggregator:
             chain_id=self.tools.chain.chain_id,
             market=self.tools.market.address,
         )
-        works = (self._discover(), self._start_machines(), self._sample())
+        works = (self._discover(), self._start_machines(), self._sweep(server), self._sample())
         workers = [asyncio.create_task(work) for work in works]
         try:
             await self.tools.draining.wait()
         finally:
             self.tools.draining.set()
-            await self._drain(server, health_service, workers)
-
-    def _server(self) -> tuple[grpc.aio.Server, Any]:
-        tools, registry = self.tools, self.registry
-        server = grpc.aio.server(
-            interceptors=[Observed(tools.telemetry, tools.log), Refusals(tools.log)], options=list(wire.CHANNEL_OPTIONS)
-        )
-        tasks_pb2_grpc.add_TasksServiceServicer_to_server(Tasks(tools, registry), server)
-        rounds_pb2_grpc.add_RoundsServiceServicer_to_server(Rounds(tools, registry), server)
-        intake = Intake(tools, registry)
-        updates_pb2_grpc.add_UpdatesServiceServicer_to_server(Updates(tools, registry, intake), server)
-        models_pb2_grpc.add_ModelsServiceServicer_to_server(Models(tools, registry), server)
-        proofs_pb2_grpc.add_ProofsServiceServicer_to_server(ProofDownloads(tools, registry), server)
-        health_service = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
-        self.port = server.add_insecure_port(f"{tools.config.host}:{tools.config.port}")
-        return server, health_service
+            await self._drain(server, workers)
 
     def _serve_metrics(self, stack: ExitStack) -> None:
         config, counted = self.tools.config, self.tools.telemetry.metrics
@@ -182,6 +155,13 @@ class Aggregator:
             await self._insist(self.registry.discover, "discovery")
             await asyncio.sleep(self.tools.config.poll_seconds)
 
+    async def _sweep(self, server: Server) -> None:
+        """Gives up uploads that nobody goes on with."""
+        intake = server.intake
+        while True:
+            await self._insist(lambda: off_loop(intake.partials.sweep, intake.collects), "sweep")
+            await asyncio.sleep(_SWEEP_SECONDS)
+
     async def _start_machines(self) -> None:
         while True:
             task = await self.registry.found.get()
@@ -208,6 +188,7 @@ class Aggregator:
     async def _check_terms(self, task: ServedTask) -> None:
         try:
             check_policy(task.config, self.tools.config)
+            check_memory(task.config, self.tools.jobs)
             task.derived = await self._insist(
                 lambda: self.tools.with_prover(check_terms, task.config, self.tools.chain, self.tools.prover),
                 f"terms of task {task.task_id}",
@@ -235,10 +216,10 @@ class Aggregator:
                     await self.tools.draining.wait()
             pause_seconds = min(2 * pause_seconds, _MOST_PAUSE_SECONDS)
 
-    async def _drain(self, server: grpc.aio.Server, health_service: Any, workers: list[asyncio.Task[None]]) -> None:
+    async def _drain(self, server: Server, workers: list[asyncio.Task[None]]) -> None:
         drain_seconds = self.tools.config.drain_seconds
         self.tools.log.info("service.draining", seconds=drain_seconds)
-        await health_service.enter_graceful_shutdown()
+        await server.health.enter_graceful_shutdown()
         for worker in workers:
             worker.cancel()
         for task in self.registry.tasks.values():
@@ -248,5 +229,6 @@ class Aggregator:
             _, late = await asyncio.wait(self._machines, timeout=drain_seconds)
             for machine in late:
                 machine.cancel()
+        await self.tools.jobs.drain()
         await stopping
         self.tools.log.info("service.stopped")

@@ -286,13 +286,24 @@ class Owner(_Client):
         )
         return self._loop.run(self._inner.create_task(statement, start, offer))
 
-    def models(self, task: int) -> Iterator[CheckedModel]:
+    def models(self, task: int, *, reference: LocalTraining | None = None) -> Iterator[CheckedModel]:
         """Each new model as it is published, checked against the chain, until the task is finished.
 
+        Args:
+            reference: the owner's own training, on data that it trusts, in each round: for a rule that compares the
+                trainers' updates with it. Called in another thread.
         Raises:
             UnacceptableTerms: a model does not open the commitment that the contract carries.
+            What `AsyncOwner.give_references` does.
         """
-        return self._loop.iterate(self._inner.models(task))
+        giving = self._loop.start(self._inner.give_references(task, reference)) if reference else None
+        try:
+            yield from self._loop.iterate(self._inner.models(task))
+            if giving:
+                giving.result()
+        finally:
+            if giving:
+                giving.cancel()
 
     def load(self, model: torch.nn.Module, task: int, version: int | None = None) -> CheckedModel:
         """Writes a model of the task into the trainable parameters of a PyTorch model, once it is checked.

@@ -123,5 +123,9 @@ class OfferConfig(Configuration):
 class OwnerConfig(OfferConfig, ClientConfig):
     """An owner of a task with the demo's model."""
 
+    reference_shard: int | None = Field(default=None, ge=0)
+    """Which of the shards the owner's reference is trained on; for rules that have one, and only for them."""
+    recipe: RecipeConfig = RecipeConfig()
+    """How the reference is trained."""
     bundle: Path | None = None
     """Where everything that `merit verify` needs is gathered; by default in the directory."""

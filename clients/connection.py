@@ -13,6 +13,7 @@ from pydantic import Field
 from circuits import paths
 from circuits.prover import Prover
 from clients.service import AggregatorClient
+from clients.transport import Transport
 from contracts.bindings import Chain, Market
 from process.configuration import ChainConfig, settings
 from process.keyfile import load_account
@@ -23,6 +24,14 @@ class ConnectionConfig(ChainConfig):
 
     aggregator_target: str
     """host:port of the aggregator's gRPC service."""
+    tls_ca: Path | None = None
+    """PEM file of the authority that the aggregator's certificate must be from; without it, nothing is encrypted."""
+    tls_certificate: Path | None = None
+    """PEM file of this client's certificate, for an aggregator that asks for one."""
+    tls_key: Path | None = None
+    """PEM file of its private key."""
+    allow_plaintext: bool = False
+    """Speak to an aggregator on another machine although nothing is encrypted."""
     key_file: Path | None = None
     """Keystore, or private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
     password_file: Path | None = None
@@ -87,8 +96,14 @@ async def connected(config: ConnectionConfig) -> AsyncIterator[Connection]:
     account = load_account(config.key_file, password_file=config.password_file)
     config.directory.mkdir(parents=True, exist_ok=True)
     chain = await asyncio.to_thread(Chain, config.rpc_url)
+    transport = Transport(
+        ca=config.tls_ca,
+        certificate=config.tls_certificate,
+        key=config.tls_key,
+        allow_plaintext=config.allow_plaintext,
+    )
     with Prover() as prover:
-        async with AggregatorClient(config.aggregator_target) as aggregator:
+        async with AggregatorClient(config.aggregator_target, transport=transport) as aggregator:
             yield Connection(
                 account=account,
                 market=Market(chain, config.market),

@@ -22,6 +22,18 @@ class AggregatorUnreachable(ClientError):
         self.status = status
 
 
+class TransportRefused(ClientError):
+    """An aggregator is not spoken to like this.
+
+    Attributes:
+        field: what to set.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
 class InvalidReceipt(ClientError):
     """The aggregator's receipt is not over what was sent, or not signed by the task's aggregator.
 

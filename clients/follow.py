@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from merit.v1.rounds_pb2 import WatchRoundsResponse
 
@@ -23,10 +24,11 @@ async def follow(aggregator: AggregatorClient, task_id: int, log: Log) -> AsyncG
     cursor, pause_seconds = 0, _FIRST_PAUSE_SECONDS
     while True:
         try:
-            async for report in aggregator.watch(task_id, cursor):
-                pause_seconds = _FIRST_PAUSE_SECONDS
-                cursor = report.cursor
-                yield report
+            async with aclosing(aggregator.watch(task_id, cursor)) as reports:
+                async for report in reports:
+                    pause_seconds = _FIRST_PAUSE_SECONDS
+                    cursor = report.cursor
+                    yield report
         except (AggregatorUnreachable, Draining) as error:
             if pause_seconds == _FIRST_PAUSE_SECONDS:
                 log.warning("aggregator.lost", reason=str(error))

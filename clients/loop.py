@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
@@ -18,9 +19,13 @@ class Loop:
         self._thread.start()
         self._stack = AsyncExitStack()
 
+    def start(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Runs a coroutine beside whatever else there is."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The coroutine's result. Whatever interrupts the wait, such as Ctrl-C, cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self.start(work)
         try:
             return future.result()
         except BaseException:

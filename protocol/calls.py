@@ -20,6 +20,7 @@ from protocol import wire
 from protocol.refusals import ClockSkew, InvalidField, InvalidSignature
 
 UPLOAD_UPDATE = "/merit.v1.UpdatesService/UploadUpdate"
+CREATE_TASK = "/merit.v1.TasksService/CreateTask"
 UPLOAD_GENESIS = "/merit.v1.ModelsService/UploadGenesis"
 
 NONCE_BYTES = 16

@@ -12,6 +12,8 @@ from circuits.bn254 import INFINITY, G1Point
 from circuits.errors import FieldError
 from contracts.bindings import eip712
 from protocol.refusals import InvalidChunk, InvalidField, TruncatedUpload
+from store.cid import to_text
+from store.errors import InvalidCid
 
 CHUNK_BYTES = 1 << 20
 # A chunk and its frame; anything longer is refused by the transport before it is held.
@@ -50,6 +52,15 @@ def read_address(raw: bytes, field: str) -> ChecksumAddress:
     if len(raw) != 20:
         raise InvalidField.of(field, f"{len(raw)} bytes", "an address has 20 bytes")
     return to_checksum_address(raw)
+
+
+def read_cid(raw: bytes, field: str) -> bytes:
+    """A binary CID as the content store makes them (InvalidField otherwise)."""
+    try:
+        to_text(raw)
+    except InvalidCid as error:
+        raise InvalidField(f"{field}: {error}", field=field, limit="a CIDv1 of SHA-256") from None
+    return raw
 
 
 def is_loopback(host: str) -> bool:

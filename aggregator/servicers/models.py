@@ -14,7 +14,10 @@ from merit.v1.models_pb2 import (
     UploadGenesisResponse,
 )
 from merit.v1.models_pb2_grpc import ModelsServiceServicer
+from merit.v1.types_pb2 import Chunk
 
+from aggregator.downloads import Downloads
+from aggregator.limits import Pace
 from aggregator.records import Model
 from aggregator.served import Registry, ServedTask
 from aggregator.servicers.context import Context, received
@@ -29,21 +32,25 @@ from store.objects import model_size_limit_bytes
 
 
 class Models(ModelsServiceServicer):
-    def __init__(self, tools: Tools, registry: Registry) -> None:
+    def __init__(self, tools: Tools, registry: Registry, downloads: Downloads) -> None:
         self._tools = tools
         self._registry = registry
+        self._downloads = downloads
 
     async def GetModelInfo(  # noqa: N802
         self, request: GetModelInfoRequest, context: Context
     ) -> GetModelInfoResponse:
         return GetModelInfoResponse(model=_message(await self._model(request.task_id, request.version)))
 
-    async def DownloadModel(  # noqa: N802
+    async def DownloadModel(  # type: ignore[override]  # noqa: N802
         self, request: DownloadModelRequest, context: Context
-    ) -> AsyncIterator[DownloadModelResponse]:
+    ) -> None:
         model = await self._model(request.task_id, request.version)
-        for chunk in wire.chunks(await off_loop(self._tools.store.get, model.cid)):
-            yield DownloadModelResponse(chunk=chunk)
+
+        def response(chunk: Chunk, total_bytes: int) -> DownloadModelResponse:
+            return DownloadModelResponse(chunk=chunk, total_bytes=total_bytes)
+
+        await self._downloads.send(model.cid, request.range, context, response)
 
     async def UploadGenesis(  # noqa: N802
         self, request_iterator: AsyncIterator[UploadGenesisRequest], context: Context
@@ -76,11 +83,14 @@ class Models(ModelsServiceServicer):
     async def _receive(
         self, task: ServedTask, terms: Derived, assembly: wire.Assembly, messages: AsyncIterator[UploadGenesisRequest]
     ) -> Model:
+        config = self._tools.config
+        pace = Pace(grace_seconds=config.idle_seconds, bytes_per_second=config.min_upload_bytes_per_second)
         with await off_loop(self._tools.store.draft) as draft:
             async for message in messages:
                 if message.WhichOneof("part") != "chunk":
                     raise InvalidField.of("part", message.WhichOneof("part"), "after the header come chunks")
                 await off_loop(draft.write, assembly.take(message.chunk))
+                pace.check(assembly.received_bytes)
             assembly.require_complete()
             model = await off_loop(_keep, draft, task, terms)
         await off_loop(self._tools.state.put_model, model)

@@ -9,7 +9,7 @@ from clients.tasks import RoundDocument, TaskDocument
 
 _ETHER_WEI = 10**18
 _SHOWN_DIGITS = 6
-_UNUSED = ("0", 0, False, [], "0x" + "00" * 20, "0x" + "00" * 32)
+_UNUSED: tuple[object, ...] = ("0", 0, False, [], "0x" + "00" * 20, "0x" + "00" * 32)
 
 
 def draw(out: Console, task: TaskDocument) -> None:

@@ -191,7 +191,7 @@ async def test_an_upload_that_outlasts_the_window_is_late(stage: Stage, client: 
         await sealed.wait()
         yield second
 
-    upload = asyncio.ensure_future(client._call(lambda: client._updates.UploadUpdate(dawdling())))
+    upload = asyncio.ensure_future(client._insist(lambda: client._updates.UploadUpdate(dawdling())))
     await stage.send(client, task_id, 0)
     await window_ends(stage, client, task_id, 0, updates=TRAINERS)
     await stage.reached(client, task_id, 0, Step.SEALED)

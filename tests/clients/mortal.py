@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from merit.v1.types_pb2 import Chunk
+from merit.v1.types_pb2 import Receipt
 from merit.v1.updates_pb2 import UpdateHeader, UploadUpdateRequest
 
 from circuits.prover import Prover
@@ -22,8 +22,8 @@ from clients.service import AggregatorClient
 from clients.trainer import AsyncTrainer
 from contracts.bindings import Chain, Market
 from process.keyfile import load_account
-from protocol import terms
-from protocol.calls import UPLOAD_UPDATE, CallSigner
+from protocol import terms, wire
+from protocol.calls import CallSigner
 from tests.stage import STATEMENT, ReferenceProver
 
 EFFECTS = (
@@ -87,21 +87,28 @@ def watch_disk(fate: Fate) -> None:
 class MortalClient(AggregatorClient):
     """Sees the effects on the aggregator."""
 
-    fate: Fate
+    def __init__(self, target: str, fate: Fate) -> None:
+        super().__init__(target)
+        self._fate = fate
+        send = self._updates.UploadUpdate
 
-    async def upload_update(self, header: UpdateHeader, data: bytes, signer: CallSigner) -> Any:
-        def messages() -> Iterator[UploadUpdateRequest]:
-            self.fate.before(header.round, "send header")
-            call = signer.sign(UPLOAD_UPDATE, header, task_id=header.task_id, round=header.round)
-            yield UploadUpdateRequest(header=call)
-            half = len(data) // 2
-            for start, end in ((0, half), (half, len(data))):
-                if start:
-                    self.fate.before(header.round, "send bytes")
-                yield UploadUpdateRequest(chunk=Chunk(offset_bytes=start, data=data[start:end]))
+        def watched(messages: Iterator[UploadUpdateRequest]) -> Any:
+            def watch() -> Iterator[UploadUpdateRequest]:
+                for message in messages:
+                    if message.WhichOneof("part") == "header":
+                        round = UpdateHeader.FromString(message.header.body).round
+                        fate.before(round, "send header")
+                    elif message.chunk.offset_bytes:
+                        fate.before(round, "send bytes")
+                    yield message
 
-        receipt = (await self._call(lambda: self._updates.UploadUpdate(messages()))).receipt
-        self.fate.before(header.round, "use receipt")
+            return send(watch())
+
+        self._updates.UploadUpdate = watched  # type: ignore[method-assign, assignment]
+
+    async def upload_update(self, header: UpdateHeader, data: bytes, signer: CallSigner) -> Receipt:
+        receipt = await super().upload_update(header, data, signer)
+        self._fate.before(header.round, "use receipt")
         return receipt
 
 
@@ -111,6 +118,7 @@ async def main() -> None:
     fate = Fate(plan["last_round"], plan["last_effect"], directory)
     terms.check_verifier = lambda chain, verifier: None  # type: ignore[assignment]  # as on the stage
     watch_disk(fate)
+    wire.CHUNK_BYTES = 400  # a small update goes in parts, too
 
     def train(parameters: Vector, round: int, learning_rate: float | None) -> Vector:
         """Never twice the same, so that training again would be seen."""
@@ -122,8 +130,7 @@ async def main() -> None:
 
     with Prover() as shared:
         prover = ReferenceProver(shared, Path(plan["keys"]))
-        async with MortalClient(plan["target"]) as client:
-            client.fate = fate
+        async with MortalClient(plan["target"], fate) as client:
             trainer = AsyncTrainer(
                 market=Market(Chain(plan["rpc_url"]), plan["market"]),
                 task_id=plan["task"],
