@@ -23,6 +23,7 @@ from aggregator.downloads import Downloads
 from aggregator.intake import Intake
 from aggregator.interceptor import Refusals
 from aggregator.limits import Limits
+from aggregator.observed import Observed
 from aggregator.served import Registry
 from aggregator.servicers.assessments import Assessments
 from aggregator.servicers.models import Models
@@ -93,7 +94,8 @@ def build(tools: Tools, registry: Registry) -> Server:
         all_at_once=config.max_calls,
     )
     options = (*_OPTIONS, ("grpc.max_allowed_incoming_connections", config.max_calls))
-    server = grpc.aio.server(interceptors=[Refusals(tools.log, limits)], options=options)
+    interceptors = [Observed(tools.telemetry, tools.log), Refusals(tools.log, limits)]
+    server = grpc.aio.server(interceptors=interceptors, options=options)
     intake = Intake(tools, registry, limits)
     downloads = Downloads(tools.store, config.idle_seconds)
     tasks_pb2_grpc.add_TasksServiceServicer_to_server(Tasks(tools, registry), server)
