@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
-from merit.v1 import models_pb2_grpc, proofs_pb2_grpc, rounds_pb2_grpc, tasks_pb2_grpc, updates_pb2_grpc
+from merit.v1 import jobs_pb2_grpc, models_pb2_grpc, proofs_pb2_grpc, rounds_pb2_grpc, tasks_pb2_grpc, updates_pb2_grpc
 
 from aggregator.config import AggregatorConfig
 from aggregator.errors import Disagreement, StateLost, Stopping, TooManyProofs
@@ -21,6 +21,7 @@ from aggregator.jobs.choice import pool_of
 from aggregator.machine import Machine
 from aggregator.policy import check_memory, check_policy
 from aggregator.served import Registry, ServedTask
+from aggregator.servicers.jobs import ProofJobs
 from aggregator.servicers.models import Models
 from aggregator.servicers.proofs import ProofDownloads
 from aggregator.servicers.rounds import Rounds
@@ -44,6 +45,7 @@ SERVICES = (
     "merit.v1.UpdatesService",
     "merit.v1.ModelsService",
     "merit.v1.ProofsService",
+    "merit.v1.JobsService",
 )
 _MOST_PAUSE_SECONDS = 30.0
 _THREADS = 32
@@ -143,6 +145,7 @@ class Aggregator:
         updates_pb2_grpc.add_UpdatesServiceServicer_to_server(Updates(tools, registry, intake), server)
         models_pb2_grpc.add_ModelsServiceServicer_to_server(Models(tools, registry), server)
         proofs_pb2_grpc.add_ProofsServiceServicer_to_server(ProofDownloads(tools, registry), server)
+        jobs_pb2_grpc.add_JobsServiceServicer_to_server(ProofJobs(tools, registry), server)
         health_service = health.aio.HealthServicer()  # type: ignore[attr-defined]
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
         self.port = server.add_insecure_port(f"{tools.config.host}:{tools.config.port}")
