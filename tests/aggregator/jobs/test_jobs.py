@@ -99,12 +99,12 @@ async def opened(*seats: ToldSeat) -> Jobs:
 
 async def until(jobs: Jobs, holds: Callable[[tuple[JobView, ...]], bool]) -> tuple[JobView, ...]:
     """The jobs, once that holds of them."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         while True:
             snapshot = jobs.snapshot()
             if holds(snapshot.jobs):
                 return snapshot.jobs
-            await jobs.wait_for_change(snapshot.version, 30)
+            await jobs.wait_for_change(snapshot.version, 60)
 
 
 async def cancelled(task: asyncio.Task[Proof]) -> None:
