@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from clients.bench_command import bench
+
 app = typer.Typer(
     help="A market for training models together, paid by proven contribution.",
     no_args_is_help=True,
@@ -150,21 +152,7 @@ def rules_show(
     _reporting(lambda: print_rule(Console(), name, as_json))
 
 
-@app.command()
-def bench(
-    models: Annotated[list[str] | None, typer.Option(help="softmax, lenet5 or fedavg_cnn; repeatable.")] = None,
-    slots: Annotated[int, typer.Option(min=1, max=32, help="Updates in the round.")] = 10,
-    bits: Annotated[int, typer.Option(help="Width of an entry: 4, 8 or 16.")] = 8,
-    ezkl_dim: Annotated[
-        int | None, typer.Option(min=1, help="Also measure the ezkl circuit of the same layer, at this dim.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """What a round of a real model costs: commitments, proof, verification, memory, gas."""
-    from clients.bench import run_bench  # noqa: PLC0415
-
-    _reporting(lambda: run_bench(models or ["softmax", "lenet5"], slots, bits, ezkl_dim, Console(stderr=True), as_json))
-
+app.command()(bench)
 
 srs_app = typer.Typer(help="Structured reference strings.", no_args_is_help=True)
 app.add_typer(srs_app, name="srs")
