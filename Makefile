@@ -1,4 +1,4 @@
-# Targets: setup demo check test contracts-test native-test fuzz lock. Every one does the set-up that it needs.
+# Targets: setup demo check test contracts-test native-test bench-quick fuzz lock. Every one does the set-up that it needs.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -12,7 +12,7 @@ VERIFIER := contracts/build/Halo2VerifierReusable.sol
 SOLIDITY := $(shell find contracts/src -name '*.sol')
 NATIVE := $(shell find native/src native/python -type f -not -path '*/__pycache__/*') $(wildcard native/*.toml) native/Cargo.lock
 
-.PHONY: setup demo check test contracts-test native-test contracts-gas contracts-gas-update contracts-coverage contracts-slither \
+.PHONY: setup demo check test contracts-test native-test bench-quick contracts-gas contracts-gas-update contracts-coverage contracts-slither \
 	fuzz lock clean
 
 setup: .venv/.installed .venv/.native proto/gen/.generated contracts/out/.built
@@ -95,7 +95,11 @@ contracts-slither: setup
 fuzz: setup
 	cd contracts && FOUNDRY_PROFILE=fuzz tools/forge test --fuzz-seed $$(od -An -N8 -tx8 /dev/urandom | sed 's/ */0x/')
 
-test: check contracts-test native-test
+# Fails when rows, proof bytes, constraints or gas are not what benchmarks/baseline.json says; times are only printed.
+bench-quick: setup
+	$(BIN)/merit bench --quick
+
+test: check contracts-test native-test bench-quick
 	$(BIN)/pytest -m slow
 
 # Pins every package of pyproject.toml and what they need.

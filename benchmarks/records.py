@@ -29,8 +29,8 @@ class Results:
         self.all: list[Record] = read(path) if path is not None and resume and path.exists() else []
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if not resume:
-                path.write_text("")
+            # Without a last line that was cut off, so that what follows it can be read.
+            path.write_text("".join(json.dumps(record) + "\n" for record in self.all))
 
     def once(self, what: Record, measure: Callable[[], Record]) -> Record:
         """The measurement of `what`, made unless it is there."""

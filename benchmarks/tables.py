@@ -104,15 +104,15 @@ def parts(records: Sequence[Record]) -> Table:
 
 def matrix(records: Sequence[Record]) -> Table:
     """Every model, number of slots and width."""
-    rows = [
-        (
+    rows = []
+    for r in _rounds(records):
+        gas, data = r["gas"], r["calldata_bytes"]
+        rows.append((
             r["model"], r["slots"], r["bits"], _seconds(_total(r, TRAINER_PARTS)),
-            _spread(r["seconds"]["linear_proof"]), _spread(r["seconds"]["rule_proof"]), f"{r['gas']['verify_linear']:,}", f"{r['gas']['verify_rule']:,}",
-            f"{r['gas']['settle']:,}", f"{r['calldata_bytes']['settle']:,}", f"{r['proof_bytes']['linear']:,}",
-            f"{r['aggregator_peak_mib']:,}",
-        )
-        for r in _rounds(records)
-    ]  # fmt: skip
+            _spread(r["seconds"]["linear_proof"]), _spread(r["seconds"]["rule_proof"]),
+            f"{gas['verify_linear']:,}", f"{gas['verify_rule']:,}", f"{gas['settle']:,}", f"{data['settle']:,}",
+            f"{r['proof_bytes']['linear']:,}", f"{r['aggregator_peak_mib']:,}",
+        ))  # fmt: skip
     heads = (
         "model", "slots", "bits", "a trainer, s", "linear proof, s", "rule proof, s", "linear verifier, gas",
         "rule verifier, gas", "settle, gas", "settle, calldata bytes", "linear proof, bytes", "memory, MiB",
@@ -255,8 +255,8 @@ def fill(page: str, made: Sequence[Table], *, machine: str, prices: Prices) -> s
         f"{prices.rollup_byte_gwei:g} gwei a byte of calldata; an ether at {prices.ether:,.0f}."
     )
     for name, content in contents.items():
-        place = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
-        page = place.sub(lambda found, text=content: found[1] + text + found[2], page)  # type: ignore[misc]
+        place = re.compile(rf"(<!-- {name} -->\n)(?:.*?\n)?(<!-- /{name} -->)", re.DOTALL)
+        page = place.sub(lambda found, text=content: f"{found[1]}{text}\n{found[2]}", page)  # type: ignore[misc]
     return page
 
 
