@@ -21,7 +21,7 @@ from aggregator.state import point_already_used, require_same
 from aggregator.tools import Tools, off_loop
 from circuits.bn254 import G1Point
 from circuits.commitment import check_opening, fits_round
-from circuits.errors import CommitmentMismatch, DegenerateColumn, FieldError
+from circuits.errors import CommitmentMismatch, FieldError
 from contracts.bindings import eip712
 from protocol import wire
 from protocol.refusals import (
@@ -35,7 +35,6 @@ from protocol.refusals import (
     OutOfRange,
     RoundNotCollecting,
     TooManyUploads,
-    Unprovable,
     WrongCommitment,
 )
 from protocol.terms import Derived
@@ -101,7 +100,7 @@ class Intake:
         claim = _read_header(await anext(messages, None))
         task = await self._registry.get(claim.task_id)
         terms = await task.terms()
-        if not await task.has_joined(claim.trainer, self._tools):
+        if claim.trainer != task.referee and not await task.has_joined(claim.trainer, self._tools):
             raise NotJoined(f"trainer: {claim.trainer} has not joined task {claim.task_id}", field="trainer")
         known = await self._admissible(claim)
         if known is not None:
@@ -111,7 +110,8 @@ class Intake:
         _check_point_is_new(claim, task)
         with self._place(claim):
             await self._take(messages, claim, terms)
-        admitted = await off_loop(self._tools.state.admit, claim.update(int(time.time())), task.config.slots)
+        update = claim.update(int(time.time()))
+        admitted = await off_loop(self._tools.state.admit, update, task.places, task.referee)
         self._tools.log.info(
             "update.received", task=claim.task_id, round=claim.round, trainer=claim.trainer, cid=to_text(claim.cid)
         )
@@ -256,12 +256,6 @@ def _check_content(claim: _Claim, terms: Derived, draft: Draft) -> None:
         raise MalformedContent(str(error), field=error.field, limit=error.limit) from None
     except FieldError as error:
         raise OutOfRange(str(error), field=error.field, limit=error.limit) from None
-    try:
-        column.check_digits(statement.fmt)
-    except DegenerateColumn as error:
-        raise Unprovable(
-            f"salts: base-4 digit {error.digit} is 0 in every row", field="salts", limit="salts drawn at random"
-        ) from None
     try:
         check_opening(column, claim.point, terms.srs)
     except CommitmentMismatch:

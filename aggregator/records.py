@@ -46,10 +46,11 @@ class Round:
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """A trainer's update, checked; its bytes are in the content store under `cid`.
+    """A trainer's update, checked, or what fills slot 0; its bytes are in the content store under `cid`.
 
     Attributes:
-        signature: the trainer's, over UpdateCommitment.
+        trainer: of an anchor, the owner for its reference, NOBODY for a previous sum.
+        signature: the trainer's, over UpdateCommitment; a previous sum has none.
         slot: None until the round is sealed.
         accepted, score: None until the rule is proven.
         paid_wei: None until the round is settled.

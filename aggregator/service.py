@@ -16,8 +16,10 @@ from aggregator.config import AggregatorConfig
 from aggregator.errors import Disagreement, StateLost, Stopping, TooManyProofs
 from aggregator.intake import Intake
 from aggregator.interceptor import Refusals
+from aggregator.jobs import Jobs, Pool
+from aggregator.jobs.choice import pool_of
 from aggregator.machine import Machine
-from aggregator.policy import check_policy
+from aggregator.policy import check_memory, check_policy
 from aggregator.served import Registry, ServedTask
 from aggregator.servicers.models import Models
 from aggregator.servicers.proofs import ProofDownloads
@@ -73,13 +75,16 @@ class Aggregator:
         port: where it listens, once it does.
     """
 
-    def __init__(self, config: AggregatorConfig, *, prover: Prover | None = None) -> None:
+    def __init__(self, config: AggregatorConfig, *, prover: Prover | None = None, pool: Pool | None = None) -> None:
         account = load_account(config.key_file)
         chain = Chain(config.rpc_url)
         market = Market(chain, config.market)
         identity = {"chain": str(chain.chain_id), "market": market.address, "aggregator": account.address}
-        state = State(config.data_directory / "state.sqlite", identity)
         store = ContentStore(config.data_directory / "objects")
+        prover = prover or Prover()
+        log = logs.get(role="aggregator")
+        jobs = Jobs(pool or pool_of(config, store, prover), log)
+        state = State(config.data_directory / "state.sqlite", identity)
         store.remove_drafts()
         self.port = 0
         self.tools = Tools(
@@ -87,10 +92,11 @@ class Aggregator:
             account=account,
             chain=chain,
             market=market,
-            prover=prover or Prover(),
+            prover=prover,
+            jobs=jobs,
             state=state,
             store=store,
-            log=logs.get(role="aggregator"),
+            log=log,
         )
         self.registry = Registry(self.tools)
         self._machines: set[asyncio.Task[None]] = set()
@@ -101,12 +107,14 @@ class Aggregator:
 
     def close(self) -> None:
         """Gives back processes and files; call it after `run`."""
+        self.tools.jobs.close()
         self.tools.prover.close()
         self.tools.state.close()
 
     async def run(self) -> None:
         # Threads wait for disk and chain far more than they work.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+        await self.tools.jobs.open()
         server, health_service = self._server()
         await server.start()
         for name in ("", *SERVICES):
@@ -170,6 +178,7 @@ class Aggregator:
     async def _check_terms(self, task: ServedTask) -> None:
         try:
             check_policy(task.config, self.tools.config)
+            check_memory(task.config, self.tools.jobs)
             task.derived = await self._insist(
                 lambda: self.tools.with_prover(check_terms, task.config, self.tools.chain, self.tools.prover),
                 f"terms of task {task.task_id}",
@@ -210,5 +219,6 @@ class Aggregator:
             _, late = await asyncio.wait(self._machines, timeout=drain_seconds)
             for machine in late:
                 machine.cancel()
+        await self.tools.jobs.drain()
         await stopping
         self.tools.log.info("service.stopped")

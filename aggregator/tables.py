@@ -2,11 +2,17 @@
 
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Integer, LargeBinary, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from contracts.bindings import NOBODY
 
 # SQLite's integers have 64 bits under every name, but only INTEGER counts up by itself.
 _Whole = BigInteger().with_variant(Integer, "sqlite")
+
+
+# A previous sum is nobody's, and its commitment may be an update's of the round before, or the empty column's.
+_SENT = text(f"trainer <> '{NOBODY}'")
 
 
 class Base(DeclarativeBase):
@@ -42,14 +48,17 @@ class RoundRow(Base):
 
 
 class UpdateRow(Base):
-    """An update whose bytes are durable in the content store under `cid`. Slot and outcome come later."""
+    """An update whose bytes are durable in the content store under `cid`. Slot and outcome come later.
+
+    A previous sum in slot 0 is one as well: NOBODY's, and not signed.
+    """
 
     __tablename__ = "updates"
     __table_args__ = (
         ForeignKeyConstraint(["task_id", "round"], ["rounds.task_id", "rounds.round"]),
         UniqueConstraint("task_id", "round", "trainer"),
         # Over all tasks: proofs in several would each open a little more of the same column.
-        UniqueConstraint("point_x"),
+        Index("updates_point_x", "point_x", unique=True, sqlite_where=_SENT, postgresql_where=_SENT),
     )
 
     update_id: Mapped[int] = mapped_column(primary_key=True)

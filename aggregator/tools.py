@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 from eth_account.signers.local import LocalAccount
 
 from aggregator.config import AggregatorConfig
+from aggregator.jobs import Jobs
 from aggregator.state import State
 from circuits.prover import Prover
 from contracts.bindings import Chain, Market
@@ -24,6 +25,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, kw_only=True)
 class Tools:
     """Attributes:
+    prover: for keys; proofs are made by jobs.
     draining: set once the process has been asked to stop.
     """
 
@@ -32,6 +34,7 @@ class Tools:
     chain: Chain
     market: Market
     prover: Prover
+    jobs: Jobs
     state: State
     store: ContentStore
     log: Log
@@ -43,7 +46,7 @@ class Tools:
         return max(int(time.time()), await off_loop(self.chain.now_seconds))
 
     async def with_prover(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs what needs the prover, in a thread apart: it takes minutes, and uploads must not wait for it."""
+        """Runs what needs keys, in a thread apart: making them takes minutes, and uploads must not wait for it."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._provers, partial(function, *args, **kwargs))
 

@@ -9,8 +9,9 @@ import hashlib
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from eth_account import Account
@@ -18,6 +19,9 @@ from eth_account.signers.local import LocalAccount
 from merit.v1.updates_pb2 import Dtype, UpdateHeader
 
 from aggregator.config import AggregatorConfig
+from aggregator.jobs import Job
+from aggregator.jobs.bench import Bench, Inputs
+from aggregator.jobs.pool import Report
 from aggregator.service import Aggregator
 from circuits.bn254 import G1Point
 from circuits.circuit import Circuit
@@ -27,6 +31,7 @@ from circuits.linear.gram import full_matrix
 from circuits.model import genesis
 from circuits.proof import Proof
 from circuits.prover import CircuitKeys, Prover
+from circuits.rules import RuleCircuit
 from circuits.srs import Srs
 from circuits.statement import Statement
 from clients.follow import follow
@@ -37,7 +42,7 @@ from contracts.bindings.devchain import LocalChain
 from process.keyfile import create_key_file
 from process.logs import get
 from protocol import wire
-from protocol.terms import Derived, derive
+from protocol.terms import Derived, anchor_of, derive
 from store.cid import cid_of
 from store.objects import encode_model, encode_update
 
@@ -77,16 +82,63 @@ class ReferenceProver(Prover):
         return CircuitKeys(directory=directory, digest=word.hex())
 
     def prove(self, circuit: Circuit, inputs: Sequence[Sequence[int]]) -> Proof:
+        assert isinstance(circuit, RuleCircuit)
         self.proven.append(circuit.name)
-        triangle, active, params = inputs
-        accept, score = STATEMENT.rule.reference(full_matrix(triangle, len(active)), active, f=params[0])
+        triangle, active, *rest = inputs
+        params = rest[0] if rest else ()
+        named = {schema.name: value for schema, value in zip(circuit.rule.params_schema, params, strict=True)}
+        accept, score = circuit.rule.reference(full_matrix(triangle, len(active)), active, **named)
         return Proof(data=b"rule", instances=(*triangle, *active, *params, *accept, *score))
+
+
+class StagePool:
+    """One seat in a thread of this process, where rules are proven by the stage's prover."""
+
+    elsewhere = False
+
+    def __init__(self, prover: Prover, store_directory: Path) -> None:
+        self._seat = StageSeat(prover, store_directory)
+
+    async def open(self) -> list["StageSeat"]:
+        return [self._seat]
+
+    def close(self) -> None: ...
+
+
+class StageSeat:
+    name = "the stage"
+    machine = "here"
+    budget_bytes = 1 << 40
+
+    def __init__(self, prover: Prover, store_directory: Path) -> None:
+        self._bench, self._store_directory = Bench(prover), store_directory
+        self._unwanted = threading.Event()
+
+    async def make(self, job: Job, report: Report) -> None:
+        self._unwanted.clear()
+
+        def progress(*step: Any) -> bool:
+            report(*step)
+            return not self._unwanted.is_set()
+
+        await asyncio.to_thread(self._bench.make, job, Inputs(self._store_directory), progress)
+
+    async def take(self) -> Proof:
+        return self._bench.take()
+
+    def stop(self) -> None:
+        self._unwanted.set()
+
+    def kill(self) -> None: ...
+
+    async def replace(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
     """A trainer's update, ready to be sent."""
 
+    trainer: str
     column: Column
     point: G1Point
     data: bytes
@@ -117,6 +169,18 @@ class Stage:
         """What a statement stands for here."""
         return derive(statement, self.prover)
 
+    def anchored(self, outlier: str, contribution: str, **params: int) -> dict[str, Any]:
+        """Changes of honest terms to those of a rule with an anchor, for all trainers of the stage beside it."""
+        derived = self.derived(replace(STATEMENT, outlier=outlier, contribution=contribution, rule_params=params))
+        statement = derived.statement
+        return {
+            "anchor": anchor_of(statement),
+            "update_key": derived.update_key.digest,
+            "rule_vka": derived.rule_keys.vka_digest,
+            "rule_params": statement.rule_param_words,
+            "rule_name": statement.rule.name,
+        }
+
     def config(self, **changes: object) -> AggregatorConfig:
         fields: dict[str, object] = {
             "rpc_url": self.rpc_url,
@@ -129,10 +193,16 @@ class Stage:
         }
         return AggregatorConfig.model_validate(fields | changes)
 
+    def aggregator(self, **changes: object) -> Aggregator:
+        """One that is not running."""
+        config = self.config(**changes)
+        pool = StagePool(self.prover, config.data_directory / "objects")
+        return Aggregator(config, prover=self.prover, pool=pool)
+
     @asynccontextmanager
     async def running(self, **changes: object) -> AsyncIterator[tuple[Aggregator, AggregatorClient]]:
         """An aggregator and a connection to it; stopped in order at the end, unless it has ended itself."""
-        aggregator = await asyncio.to_thread(Aggregator, self.config(**changes), prover=self.prover)
+        aggregator = await asyncio.to_thread(self.aggregator, **changes)
         run = asyncio.create_task(aggregator.run())
         try:
             while not aggregator.port:
@@ -229,7 +299,7 @@ class Stage:
             cid=cid,
             signature=self.sign(trainer, task_id, round, point, cid),
         )
-        return Update(column=column, point=point, data=data, header=header)
+        return Update(trainer=trainer.address, column=column, point=point, data=data, header=header)
 
     async def send(self, client: AggregatorClient, task_id: int, round: int, *, count: int = TRAINERS) -> list[Update]:
         """Honest updates of the first trainers, of which the last one is an outlier."""

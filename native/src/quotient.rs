@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! F / (X^n - 1), from its values on three cosets of size n: its degree is below 3n.
+//! F / (X^n - 1), from its values on three cosets of size n. Its degree is 3n, for the digits' masks give F one of 4n;
+//! the one coefficient that three cosets do not hold follows from the masks.
 //!
 //! Digits are transformed one at a time and folded into the values of F, so memory does not grow with their number.
 //! What is linear in the columns is combined on the rows, before it is transformed.
@@ -15,7 +16,7 @@ use crate::domain::{COSETS, Domain, chunk_rows, inverse, powers};
 use crate::error::Result;
 use crate::forms::{combine, write_digit};
 use crate::progress::{Callback, Stage};
-use crate::prove::Secret;
+use crate::prove::{DigitMasks, Secret};
 use crate::srs::NEXT_POWERS;
 use crate::statement::Key;
 use crate::verify::range4;
@@ -36,14 +37,15 @@ pub(crate) struct Quotient {
 }
 
 impl Quotient {
-    /// Q0, Q1, Q2 by their coefficients, with F = (Q0 + X^n Q1 + X^2n Q2) (X^n - 1).
+    /// Q0, Q1, Q2 by their lowest n coefficients, and Q2's at X^n, with F = (Q0 + X^n Q1 + X^2n Q2) (X^n - 1).
     pub(crate) fn split(
         &self,
         key: &Key,
         columns: &[Column],
+        masks: &DigitMasks,
         sum: &RunningSum,
         progress: &mut Callback<'_>,
-    ) -> Result<[Secret; COSETS]> {
+    ) -> Result<([Secret; COSETS], Fr)> {
         let domain = &key.domain;
         let digits: usize = columns.iter().map(Column::digits).sum();
         let mut stage = Stage::start(progress, "quotient", digits + 3)?;
@@ -51,14 +53,18 @@ impl Quotient {
         let mut cosets = Cosets::new(domain);
         let mut polynomial = zeros(domain.n);
 
+        // On a coset X^n - 1 is a constant, and so is each digit's mask.
+        let vanishing: [Fr; COSETS] = std::array::from_fn(|c| domain.coset_power(c) - Fr::ONE);
+        let mut top = Fr::ZERO;
         let mut power = self.eta;
-        for column in columns {
-            for j in 0..column.digits() {
+        for (i, column) in columns.iter().enumerate() {
+            for (j, mask) in masks.of_all(i).iter().enumerate() {
                 write_digit(column, j, cosets.unit(), &mut polynomial);
                 cosets.interpolate(&mut polynomial);
                 for (c, part) in parts.iter_mut().enumerate() {
-                    add_digit(part, cosets.on_coset(c, &polynomial), power);
+                    add_digit(part, cosets.on_coset(c, &polynomial), *mask * vanishing[c], power);
                 }
+                top += power * mask.square().square();
                 power *= self.eta;
                 stage.step()?;
             }
@@ -73,13 +79,13 @@ impl Quotient {
         stage.step()?;
         drop(cosets);
         for (c, part) in parts.iter_mut().enumerate() {
-            let scale = inverse(domain.coset_power(c) - Fr::ONE);
-            part.par_iter_mut().for_each(|f| *f = (*f + sum.step) * scale);
+            let (scale, beyond) = (inverse(vanishing[c]), top * domain.coset_power(c).pow([COSETS as u64]));
+            part.par_iter_mut().for_each(|f| *f = (*f + sum.step) * scale - beyond);
             domain.interpolate_from_coset(c, part);
         }
         separate(domain, &mut parts);
         stage.step()?;
-        Ok(parts)
+        Ok((parts, top))
     }
 
     /// Subtracts a b S.
@@ -109,11 +115,11 @@ impl Quotient {
     }
 }
 
-/// Adds weight d (d - 1) (d - 2) (d - 3).
-fn add_digit(part: &mut [Fr], digit: &[Fr], weight: Fr) {
+/// Adds weight d (d - 1) (d - 2) (d - 3) for the masked digit d.
+fn add_digit(part: &mut [Fr], digit: &[Fr], mask: Fr, weight: Fr) {
     let chunk = chunk_rows(digit.len());
     part.par_chunks_mut(chunk).zip(digit.par_chunks(chunk)).for_each(|(part, digit)| {
-        part.iter_mut().zip(digit).for_each(|(f, d)| *f += weight * range4(*d));
+        part.iter_mut().zip(digit).for_each(|(f, d)| *f += weight * range4(*d + mask));
     });
 }
 

@@ -27,7 +27,7 @@ from circuits.linear.update_argument import verify
 from circuits.model import fold
 from circuits.proof import Proof
 from clients.service import AggregatorClient
-from contracts.bindings import Anchor, RoundState, Settlement, TaskState, proof_context
+from contracts.bindings import RoundState, Settlement, TaskState, proof_context
 from contracts.bindings.devchain import LocalChain, advance_time
 from contracts.bindings.market import MAX_PAGE
 from process.errors import ConfigurationError
@@ -348,12 +348,6 @@ def test_domains_beyond_the_operators_limit_are_refused(stage: Stage) -> None:
     assert caught.value.field == "k"
 
 
-def test_tasks_with_an_anchor_are_refused(stage: Stage) -> None:
-    with pytest.raises(UnacceptableTerms) as caught:
-        check_policy(stage.task_config(anchor=Anchor.PREVIOUS_SUM), stage.config())
-    assert caught.value.field == "anchor"
-
-
 @pytest.mark.slow
 async def test_a_linear_proof_ends_with_the_process(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its thread looks at every step whether anybody waits for it, and the proof is made after a restart."""
@@ -443,7 +437,7 @@ async def test_state_belongs_to_one_market(stage: Stage, local: LocalChain, tmp_
     (tmp_path / "other").mkdir()
     other = Stage(local, stage.prover.shared, tmp_path / "other")
     with pytest.raises(ConfigurationError) as caught:
-        Aggregator(other.config(data_directory=stage.directory / "aggregator"), prover=stage.prover)
+        other.aggregator(data_directory=stage.directory / "aggregator")
     assert caught.value.field == "market"
 
 
@@ -541,7 +535,7 @@ async def test_kill_at_every_effect_loses_and_repeats_nothing(
 
 def stage_model(stage: Stage) -> bytes:
     """The last model, straight from the disk."""
-    aggregator = Aggregator(stage.config(), prover=stage.prover)
+    aggregator = stage.aggregator()
     try:
         model = aggregator.tools.state.model(stage.market.task_count(), 1)
         assert model is not None
