@@ -14,11 +14,10 @@ from circuits.commitment import Column, draw_for_round
 from circuits.fixedpoint import quantize
 from circuits.linear import update_argument
 from circuits.linear.gram import full_matrix, gram, upper_triangle
-from circuits.prover import CircuitKeys, Prover
-from circuits.prover import _prove as prove_rule
+from circuits.prover import Prover
 from circuits.srs import Srs
 from circuits.statement import Statement
-from circuits.worker import Worker
+from circuits.worker import Here, Worker
 from store.objects import decode_update, encode_update
 
 
@@ -50,25 +49,24 @@ def as_record(found: Profile) -> Record:
 def profile(prover: Prover, statement: Statement, *, top: int = 12) -> Profile:
     """A round's work, without network and chain, in one process whose keys and string are warm."""
     circuit = statement.rule_circuit
-    rule_srs = prover.ensure_test_srs(circuit.settings.logrows)
+    prover.ensure_test_srs(circuit.settings.logrows)
     srs = prover.ensure_test_srs(statement.logrows, provable=True)
+    prover.keys(circuit)
     worker = Worker()
     try:
-        return worker.call(
-            _profiled, statement, srs.path, prover.keys(circuit), rule_srs.path, top, timeout_seconds=TIMEOUT_SECONDS
-        )
+        return worker.call(_profiled, statement, srs.path, top, timeout_seconds=TIMEOUT_SECONDS)
     finally:
         worker.close()
 
 
-def _profiled(statement: Statement, path: Path, keys: CircuitKeys, rule_path: Path, top: int) -> Profile:
-    srs = Srs(path)
+def _profiled(statement: Statement, path: Path, top: int) -> Profile:
+    srs, prover = Srs(path), Prover(worker=Here())
     key = statement.update_key(srs)
-    _round(statement, srs, key, keys, rule_path, Stages())  # warms up
+    _round(statement, srs, key, prover, Stages())  # warms up
     stages, profiler = Stages(), cProfile.Profile()
     started_at = time.perf_counter()
     profiler.enable()
-    _round(statement, srs, key, keys, rule_path, stages)
+    _round(statement, srs, key, prover, stages)
     profiler.disable()
     seconds = time.perf_counter() - started_at
     entries = pstats.Stats(profiler).get_stats_profile().func_profiles
@@ -84,14 +82,7 @@ def _cost(spent: float, where: str, total: float) -> Cost:
     return Cost(where=where, seconds=round(spent, 4), share=round(spent / total, 4))
 
 
-def _round(
-    statement: Statement,
-    srs: Srs,
-    key: update_argument.UpdateKey,
-    keys: CircuitKeys,
-    rule_path: Path,
-    stages: Stages,
-) -> None:
+def _round(statement: Statement, srs: Srs, key: update_argument.UpdateKey, prover: Prover, stages: Stages) -> None:
     """What trainers and the aggregator compute: quantise, commit, encode, decode, argue, prove the rule."""
     fmt, rng = statement.fmt, np.random.default_rng()
     columns: list[Column] = []
@@ -107,5 +98,5 @@ def _round(
     active = statement.active_bits(statement.slots)
     inputs = statement.rule_circuit.inputs(triangle, active, statement.rule_param_list)
     accept, score = statement.rule.reference(full_matrix(triangle, statement.slots), active, **statement.rule_params)
-    proven = prove_rule(statement.rule_circuit, keys, rule_path, inputs)
+    proven = prover.prove(statement.rule_circuit, inputs)
     assert list(proven.instances[-2 * statement.slots :]) == [*accept, *score]

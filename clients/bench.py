@@ -27,7 +27,8 @@ class Selection:
         models: in MODELS, or pkg.mod:factory; empty for all of MODELS.
         slots, bits: every combination of them is measured.
         runs: rounds and proofs of which medians are taken.
-        compare, growth: also the alternatives; also growth with dim and slots.
+        compare: also the alternatives.
+        growth: also growth with slots, and with dim up to 2^growth rows.
     """
 
     models: Sequence[str] = ()
@@ -35,7 +36,7 @@ class Selection:
     bits: Sequence[int] = (8,)
     runs: int = 3
     compare: bool = False
-    growth: bool = False
+    growth: int | None = None
 
     def __post_init__(self) -> None:
         for slots in self.slots:
@@ -45,6 +46,9 @@ class Selection:
             FixedPoint(bits=bits, fraction_bits=0)
         if self.runs < 1:
             raise FieldError("runs", self.runs, "it must be positive")
+        if self.growth is not None and self.growth not in growth.LOGROWS:
+            limit = f"it must lie in [{growth.LOGROWS[0]}, {growth.LOGROWS[-1]}]"
+            raise FieldError("growth", self.growth, limit)
 
 
 def run_bench(
@@ -64,8 +68,9 @@ def run_bench(
                     _model(kept, prover, model, slots, bits, selection, console)
         if selection.compare:
             _ezkl(kept, prover, selection.runs, console)
-        if selection.growth:
-            growth.measure_growth(kept, prover, runs=selection.runs, tell=console.print)
+        if selection.growth is not None:
+            logrows = [k for k in growth.LOGROWS if k <= selection.growth]
+            growth.measure_growth(kept, prover, runs=selection.runs, logrows=logrows, tell=console.print)
     _show(kept, console, out, as_json)
 
 

@@ -22,7 +22,10 @@ def bench(
     compare: Annotated[
         bool, typer.Option("--compare", help="Also the lower bound, the last layer alone, and ezkl's circuit.")
     ] = False,
-    growth: Annotated[bool, typer.Option("--growth", help="Also how time and memory grow with dim and slots.")] = False,
+    growth: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Also how time and memory grow with slots, and with dim up to 2^K rows."),
+    ] = None,
     results: Annotated[
         Path | None, typer.Option(help="JSON lines that each measurement is written to when it is done.")
     ] = None,

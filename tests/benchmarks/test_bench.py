@@ -52,7 +52,9 @@ def test_a_profile_names_where_the_time_goes() -> None:
     assert sum(cost["share"] for cost in found["native"]) < 1
 
 
-@pytest.mark.parametrize(("option", "value"), [("--model", "vgg"), ("--bits", "5"), ("--slots", "33"), ("--runs", "0")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--model", "vgg"), ("--bits", "5"), ("--slots", "33"), ("--runs", "0"), ("--growth", "22")]
+)
 def test_what_cannot_be_measured_is_named(option: str, value: str) -> None:
     done = bench(option, value)
     assert done.exit_code == 1
