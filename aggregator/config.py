@@ -3,7 +3,9 @@
 import ipaddress
 from pathlib import Path
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from process.configuration import Configuration
 
@@ -16,7 +18,9 @@ class AggregatorConfig(Configuration):
     market: str
     """Address of the market."""
     data_directory: Path
-    """Holds the database and the content store; belongs to this aggregator alone."""
+    """Holds the content store, and the database unless `state_url` is given; belongs to this aggregator alone."""
+    state_url: SecretStr | None = None
+    """Where the state is: sqlite:///PATH or postgresql://...; by default in a file in `data_directory`."""
     key_file: Path | None = None
     """Private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
     host: str = "127.0.0.1"
@@ -55,6 +59,24 @@ class AggregatorConfig(Configuration):
         if level not in ("debug", "info", "warning", "error"):
             raise ValueError("it must be debug, info, warning or error")
         return level
+
+    @field_validator("state_url")
+    @classmethod
+    def _known_database(cls, url: SecretStr | None) -> SecretStr | None:
+        try:
+            known = url is None or make_url(url.get_secret_value()).get_backend_name() in ("sqlite", "postgresql")
+        except ArgumentError:
+            known = False
+        if not known:
+            raise ValueError("it must be sqlite:///PATH or postgresql://USER@HOST/DATABASE")
+        return url
+
+    @property
+    def database(self) -> URL:
+        """Where the state is; its password, if any, is not shown."""
+        if self.state_url is None:
+            return URL.create("sqlite", database=str(self.data_directory / "state.sqlite"))
+        return make_url(self.state_url.get_secret_value())
 
     @model_validator(mode="after")
     def _plaintext_only_on_loopback(self) -> "AggregatorConfig":

@@ -1,5 +1,7 @@
 """Typed errors of the aggregator itself. What it refuses to callers is in `protocol.refusals`."""
 
+from process.errors import ConfigurationError
+
 
 class AggregatorError(Exception):
     """Root of every error raised by `aggregator`."""
@@ -19,6 +21,35 @@ class Disagreement(AggregatorError):
 
 class StateLost(AggregatorError):
     """The chain is ahead of the local state, so that a round's updates or a model are missing here."""
+
+
+class StateTooNew(AggregatorError, ConfigurationError):
+    """The database was written by a later version of this program, which alone knows what is in it.
+
+    Attributes:
+        found: its revision. latest: the last one that is known here.
+    """
+
+    def __init__(self, *, found: str, latest: str) -> None:
+        message = f"state_url: the database has revision {found}, and this version knows those up to {latest}"
+        ConfigurationError.__init__(self, f"{message}; run the version that wrote it, or restore a backup", "state_url")
+        self.found = found
+        self.latest = latest
+
+
+class StateInUse(AggregatorError, ConfigurationError):
+    """Another process has the database open: two would commit and settle the same rounds."""
+
+    def __init__(self, where: str) -> None:
+        ConfigurationError.__init__(self, f"state_url: another aggregator is running on {where}", "state_url")
+
+
+class StateTakenOver(AggregatorError):
+    """Another process has opened the database since this one did, which must not act any more."""
+
+
+class StateUnavailable(AggregatorError):
+    """The database does not answer, or not in time; nothing was written."""
 
 
 class TooManyProofs(AggregatorError):

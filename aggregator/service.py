@@ -78,7 +78,7 @@ class Aggregator:
         chain = Chain(config.rpc_url)
         market = Market(chain, config.market)
         identity = {"chain": str(chain.chain_id), "market": market.address, "aggregator": account.address}
-        state = State(config.data_directory / "state.sqlite", identity)
+        state = State(config.database, identity)
         store = ContentStore(config.data_directory / "objects")
         store.remove_drafts()
         self.port = 0

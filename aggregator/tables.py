@@ -1,9 +1,13 @@
-"""Tables of the aggregator's durable state. Amounts are decimal text, for they pass 64 bits."""
+"""Tables of the aggregator's durable state, and records as their rows. Amounts are decimal text: they pass 64 bits."""
 
 from typing import ClassVar
 
+from eth_utils.address import to_checksum_address
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Integer, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from aggregator.records import Model, Report, Round, Step, Update
+from circuits.bn254 import G1Point
 
 # SQLite's integers have 64 bits under every name, but only INTEGER counts up by itself.
 _Whole = BigInteger().with_variant(Integer, "sqlite")
@@ -14,7 +18,7 @@ class Base(DeclarativeBase):
 
 
 class IdentityRow(Base):
-    """Whose state this is: a database serves one aggregator of one market on one chain."""
+    """Whose state this is: a database serves one aggregator of one market on one chain. And which process has it."""
 
     __tablename__ = "identity"
 
@@ -39,6 +43,14 @@ class RoundRow(Base):
     round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     step: Mapped[int]
     commit_deadline_seconds: Mapped[int]
+
+    def record(self) -> Round:
+        return Round(
+            task_id=self.task_id,
+            round=self.round,
+            step=Step(self.step),
+            commit_deadline_seconds=self.commit_deadline_seconds,
+        )
 
 
 class UpdateRow(Base):
@@ -66,6 +78,36 @@ class UpdateRow(Base):
     score: Mapped[int | None]
     paid_wei: Mapped[str | None]
 
+    @classmethod
+    def of(cls, update: Update) -> "UpdateRow":
+        """A new row; slot and outcome stay open."""
+        x, y = coordinates(update.point)
+        return cls(
+            task_id=update.task_id,
+            round=update.round,
+            trainer=update.trainer,
+            point_x=x,
+            point_y=y,
+            cid=update.cid,
+            signature=update.signature,
+            received_at_seconds=update.received_at_seconds,
+        )
+
+    def record(self) -> Update:
+        return Update(
+            task_id=self.task_id,
+            round=self.round,
+            trainer=to_checksum_address(self.trainer),
+            point=_point(self.point_x, self.point_y),
+            cid=self.cid,
+            signature=self.signature,
+            received_at_seconds=self.received_at_seconds,
+            slot=self.slot,
+            accepted=self.accepted,
+            score=self.score,
+            paid_wei=None if self.paid_wei is None else int(self.paid_wei),
+        )
+
 
 class ModelRow(Base):
     """A global model in the content store. Version 0 is the genesis model, r + 1 the one after round r."""
@@ -78,6 +120,27 @@ class ModelRow(Base):
     size_bytes: Mapped[int]
     point_x: Mapped[bytes]
     point_y: Mapped[bytes]
+
+    @classmethod
+    def of(cls, model: Model) -> "ModelRow":
+        x, y = coordinates(model.point)
+        return cls(
+            task_id=model.task_id,
+            version=model.version,
+            cid=model.cid,
+            size_bytes=model.size_bytes,
+            point_x=x,
+            point_y=y,
+        )
+
+    def record(self) -> Model:
+        return Model(
+            task_id=self.task_id,
+            version=self.version,
+            cid=self.cid,
+            size_bytes=self.size_bytes,
+            point=_point(self.point_x, self.point_y),
+        )
 
 
 class ProofRow(Base):
@@ -119,3 +182,38 @@ class JournalRow(Base):
     seconds: Mapped[float]
     gas_used: Mapped[int]
     transaction: Mapped[bytes]
+
+    @classmethod
+    def of(cls, report: Report) -> "JournalRow":
+        """A new row; the database gives it its cursor."""
+        return cls(
+            task_id=report.task_id,
+            round=report.round,
+            step=report.step,
+            finished_at_seconds=report.finished_at_seconds,
+            seconds=report.seconds,
+            gas_used=report.gas_used,
+            transaction=report.transaction,
+        )
+
+    def record(self) -> Report:
+        return Report(
+            cursor=self.cursor,
+            task_id=self.task_id,
+            round=self.round,
+            step=Step(self.step),
+            finished_at_seconds=self.finished_at_seconds,
+            seconds=self.seconds,
+            gas_used=self.gas_used,
+            transaction=self.transaction,
+        )
+
+
+def coordinates(point: G1Point) -> tuple[bytes, bytes]:
+    """x and y as columns hold them."""
+    x, y = (c.to_bytes(32, "big") for c in point)
+    return x, y
+
+
+def _point(x: bytes, y: bytes) -> G1Point:
+    return G1Point(int.from_bytes(x, "big"), int.from_bytes(y, "big"))

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from eth_account import Account
+from sqlalchemy import URL
 
 from aggregator.errors import TooManyProofs
 from aggregator.records import Layer, Model, Report, Step, Update
@@ -20,13 +20,8 @@ TRAINERS = [Account.from_key(bytes([i]) * 32).address for i in range(1, 20)]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state.sqlite"
-
-
-@pytest.fixture
-def state(path: Path) -> Iterator[State]:
-    opened = State(path, IDENTITY)
+def state(database_url: URL) -> Iterator[State]:
+    opened = State(database_url, IDENTITY)
     opened.open_round(report(Step.COLLECTING), 1000)
     yield opened
     opened.close()
@@ -54,11 +49,12 @@ def update(index: int, **changes: object) -> Update:
     )
 
 
-def test_admitted_updates_survive_a_restart_in_order(state: State, path: Path) -> None:
+def test_admitted_updates_survive_a_restart_in_order(state: State, database_url: URL) -> None:
     sent = [update(i) for i in (3, 1, 2)]
     for one in sent:
         assert state.admit(one, slots=3) == one
-    again = State(path, IDENTITY)
+    state.close()
+    again = State(database_url, IDENTITY)
     assert again.updates(1, 0) == sent
     assert again.update(1, 0, TRAINERS[1]) == sent[1]
     again.close()
@@ -93,15 +89,14 @@ def test_a_point_belongs_to_one_task(state: State) -> None:
         state.admit(update(1, task_id=2, point=update(0).point), slots=3)
 
 
-def test_proofs_of_a_commitment_are_counted_for_good(tmp_path: Path) -> None:
-    points, identity = [G1Point(1, 2), G1Point(3, 4)], {"chain": "1"}
-    state = State(tmp_path / "ledger.sqlite", identity)
+def test_proofs_of_a_commitment_are_counted_for_good(state: State, database_url: URL) -> None:
+    points = [G1Point(1, 2), G1Point(3, 4)]
     for _ in range(MAX_PROOFS_OF_A_COMMITMENT - 1):
         state.count_argument(points)
     state.require_provable(points)
     state.close()
 
-    again = State(tmp_path / "ledger.sqlite", identity)
+    again = State(database_url, IDENTITY)
     again.count_argument(points[:1])
     with pytest.raises(TooManyProofs) as caught:
         again.require_provable(points)
