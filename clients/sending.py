@@ -59,13 +59,14 @@ async def send_update(
         signature=eip712.sign_update(account, market.domain, commitment),
     )
     receipt = await aggregator.upload_update(header, data)
-    _check_receipt(receipt, commitment, market, account.address, config.aggregator)
+    check_receipt(receipt, commitment, market=market, sender=account.address, aggregator=config.aggregator)
     return receipt
 
 
-def _check_receipt(
-    message: Receipt, sent: eip712.UpdateCommitment, market: Market, sender: str, aggregator: str
+def check_receipt(
+    message: Receipt, sent: eip712.UpdateCommitment, *, market: Market, sender: str, aggregator: str
 ) -> None:
+    """InvalidReceipt, naming the field, unless the receipt is over what was sent, and signed by the aggregator."""
     receipt = wire.read_receipt(message)
     for field in ("task_id", "round", "point_x", "point_y", "cid_digest"):
         if getattr(receipt, field) != getattr(sent, field):
