@@ -101,7 +101,7 @@ class Intake:
         claim = _read_header(await anext(messages, None))
         task = await self._registry.get(claim.task_id)
         terms = await task.terms()
-        if not await task.has_joined(claim.trainer, self._tools):
+        if claim.trainer != task.referee and not await task.has_joined(claim.trainer, self._tools):
             raise NotJoined(f"trainer: {claim.trainer} has not joined task {claim.task_id}", field="trainer")
         known = await self._admissible(claim)
         if known is not None:
@@ -111,7 +111,8 @@ class Intake:
         _check_point_is_new(claim, task)
         with self._place(claim):
             await self._take(messages, claim, terms)
-        admitted = await off_loop(self._tools.state.admit, claim.update(int(time.time())), task.config.slots)
+        update = claim.update(int(time.time()))
+        admitted = await off_loop(self._tools.state.admit, update, task.places, task.referee)
         self._tools.log.info(
             "update.received", task=claim.task_id, round=claim.round, trainer=claim.trainer, cid=to_text(claim.cid)
         )

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from hexbytes import HexBytes
 from web3.types import TxReceipt
 
-from aggregator import vkas
+from aggregator import anchors, vkas
 from aggregator.errors import Disagreement, StateLost, Stopping
 from aggregator.proofs import Proofs
 from aggregator.records import FINAL_STEPS, Model, Report, Round, Step, Update
@@ -24,7 +24,7 @@ from circuits.model import fold
 from contracts.bindings import ProofTerms, RoundState, RoundView, Settlement, Submission, TaskState, TransactionReverted
 from protocol.terms import Derived
 from store.cid import to_text
-from store.objects import decode_model, decode_update, encode_model
+from store.objects import decode_model, encode_model
 
 Handler = Callable[[Round], Awaitable[None]]
 
@@ -94,7 +94,7 @@ class Machine:
             if view.state != TaskState.FUNDED:
                 return
             genesis = await off_loop(self._tools.state.model, self._task.task_id, 0)
-            if genesis is not None and len(self._task.joined) >= wanted:
+            if genesis is not None and len(self._task.trainers) >= wanted:
                 break
             await self._pause(seen)
         keys = self._terms.rule_keys
@@ -125,7 +125,7 @@ class Machine:
     # ---------------------------------------------------------------- the steps
 
     async def _seal(self, round: Round) -> None:
-        """Collects until every trainer has sent, every slot is taken, or the time is over."""
+        """Collects until every trainer has sent, every place is taken, or the time is over."""
         config = self._task.config
         margin = min(self._tools.config.commit_margin_seconds, config.commit_window_seconds // 2)
         while True:
@@ -134,19 +134,21 @@ class Machine:
             if view.state == TaskState.CLOSED:
                 break
             updates = await off_loop(self._tools.state.updates, self._task.task_id, round.round)
-            count, clock = len(updates), await self._tools.chain_clock_seconds()
-            quorum_waits = clock < round.commit_deadline_seconds - margin and not self._has_all(updates)
-            if count == config.slots or (count >= config.quorum and not quorum_waits):
+            clock = await self._tools.chain_clock_seconds()
+            waits = clock < round.commit_deadline_seconds - margin and not self._has_all(updates)
+            if not waits and not anchors.lacking(self._task, updates):
                 break
             if clock > round.commit_deadline_seconds:
                 break
             await self._pause(seen)
+        anchor = await off_loop(anchors.anchor_of_round, round.round, self._task, self._terms, self._tools)
         report = self._report(round.round, Step.SEALED)
-        await off_loop(self._tools.state.seal, report)
-        await self._announce(report, updates=count if view.state != TaskState.CLOSED else None)
+        await off_loop(self._tools.state.seal, report, anchor)
+        await self._announce(report, updates=len(updates) if view.state != TaskState.CLOSED else None)
 
     def _has_all(self, updates: Sequence[Update]) -> bool:
-        return self._task.joined <= {update.trainer for update in updates}
+        trainers = anchors.trainers_of(self._task, updates)
+        return len(trainers) == self._task.places or self._task.trainers <= trainers
 
     async def _commit(self, round: Round) -> None:
         updates = await self._updates(round)
@@ -156,13 +158,13 @@ class Machine:
             return
         receipt = None
         if view.state == RoundState.COLLECTING:
-            if len(updates) < self._task.config.quorum:
-                await self._lapse(round, view)
+            if reason := anchors.lacking(self._task, updates):
+                await self._lapse(round, view, reason)
                 return
             receipt = await self._send_commit(round, updates)
             view = await self._round_view(round)
             if view.state == RoundState.COLLECTING:
-                await self._lapse(round, view)
+                await self._lapse(round, view, "the commit came too late")
                 return
         committed = list(zip(view.trainers, map(G1Point._make, view.points), strict=True))
         if committed != [(update.trainer, update.point) for update in updates]:
@@ -263,7 +265,7 @@ class Machine:
         before = self._tools.state.model(self._task.task_id, round.round)
         if before is None:
             raise StateLost(f"model {round.round} of task {self._task.task_id} is not in this state")
-        columns = [decode_update(store.get(update.cid), statement.dim, statement.fmt) for update in accepted]
+        columns = anchors.columns_of(accepted, statement, store)
         after = fold(decode_model(store.get(before.cid), statement.dim), columns, statement.slots)
         try:
             check_opening(after, commitment, self._terms.srs)
@@ -280,11 +282,11 @@ class Machine:
 
     # ---------------------------------------------------------- rounds that fail
 
-    async def _lapse(self, round: Round, view: RoundView) -> None:
+    async def _lapse(self, round: Round, view: RoundView, reason: str) -> None:
         """Not committed in time: ends the round, which costs nothing and gives the bond back."""
         while await self._tools.chain_clock_seconds() <= view.commit_deadline_seconds:
             await self._pause(self._task.version)
-        self._log.warning("round.lapsed", round=round.round)
+        self._log.warning("round.lapsed", round=round.round, reason=reason)
         await self._send(
             lambda: self._tools.market.expire_round(self._tools.account, self._task.task_id, round.round),
             _ALREADY_DONE,

@@ -4,7 +4,7 @@ Anyone can name this aggregator in a task: a settle window of a second would tak
 """
 
 from aggregator.config import AggregatorConfig
-from contracts.bindings import NATIVE, Anchor, TaskConfig
+from contracts.bindings import NATIVE, TaskConfig
 from protocol.terms import UnacceptableTerms
 
 
@@ -12,8 +12,6 @@ def check_policy(terms: TaskConfig, config: AggregatorConfig) -> None:
     """UnacceptableTerms, naming the field, unless the terms are within the operator's limits."""
     if terms.token != NATIVE:
         raise UnacceptableTerms("token", terms.token, "this aggregator posts bonds in the native currency only")
-    if terms.anchor != Anchor.NONE:
-        raise UnacceptableTerms("anchor", terms.anchor.name.lower(), "this aggregator fills slots with updates only")
     _at_least("settle_window_seconds", terms.settle_window_seconds, config.min_settle_window_seconds)
     _at_least("commit_window_seconds", terms.commit_window_seconds, config.min_commit_window_seconds)
     _at_least("reward_per_round_wei", terms.reward_per_round_wei, config.min_reward_per_round_wei)

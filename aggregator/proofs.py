@@ -4,6 +4,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from aggregator.anchors import columns_of
 from aggregator.errors import Disagreement, StateLost
 from aggregator.records import Layer, Update
 from aggregator.tools import Tools, off_loop
@@ -13,7 +14,6 @@ from circuits.linear.gram import gram, padded, upper_triangle
 from circuits.proof import Proof
 from contracts.bindings import proof_context
 from protocol.terms import Derived
-from store.objects import decode_update
 
 _TELL_SECONDS = 5.0
 
@@ -44,7 +44,7 @@ class Proofs:
             Disagreement: the proof gives another matrix than the reference.
             TooManyProofs: a commitment has had all the proofs that it may have.
         """
-        columns = await off_loop(self._columns, updates)
+        columns = await off_loop(columns_of, updates, self._terms.statement, self._tools.store)
         triangle = upper_triangle(await off_loop(gram, columns))
         proof = await off_loop(self._stored, round, Layer.LINEAR)
         if proof is None:
@@ -56,7 +56,9 @@ class Proofs:
     async def _argue(self, round: int, updates: list[Update], columns: list[Column]) -> Proof:
         """Makes an update argument; one that nobody waits for any more ends at its next step."""
         points, watch = [update.point for update in updates], _Watch(self._tools, self._task_id, round)
-        await off_loop(self._tools.state.require_provable, points)
+        # Each proof opens a little more of what it is about, but everybody knows the empty column.
+        hiding = [point for point in points if point != self._terms.empty_column]
+        await off_loop(self._tools.state.require_provable, hiding)
         try:
             proof = await self._tools.with_prover(
                 update_argument.prove,
@@ -69,7 +71,7 @@ class Proofs:
             )
         finally:
             watch.unwanted.set()
-        await off_loop(self._tools.state.count_argument, points)
+        await off_loop(self._tools.state.count_argument, hiding)
         return proof
 
     async def rule(self, round: int, updates: list[Update]) -> Judged:
@@ -79,7 +81,8 @@ class Proofs:
             Disagreement: the proof says something else than the reference.
         """
         statement = self._terms.statement
-        matrix = padded(await off_loop(lambda: gram(self._columns(updates))), statement.slots)
+        columns = await off_loop(columns_of, updates, statement, self._tools.store)
+        matrix = padded(await off_loop(gram, columns), statement.slots)
         active = statement.active_bits(len(updates))
         accept, score = statement.rule.reference(matrix, active, **statement.rule_params)
         inputs = statement.rule_circuit.inputs(upper_triangle(matrix), active, statement.rule_param_list)
@@ -98,10 +101,6 @@ class Proofs:
         if linear is None or rule is None:
             raise StateLost(f"proofs of round {round} of task {self._task_id} are not in this state")
         return linear, rule
-
-    def _columns(self, updates: list[Update]) -> list[Column]:
-        statement, store = self._terms.statement, self._tools.store
-        return [decode_update(store.get(update.cid), statement.dim, statement.fmt) for update in updates]
 
     def _stored(self, round: int, layer: Layer) -> Proof | None:
         cid = self._tools.state.proof(self._task_id, round, layer)

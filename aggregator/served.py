@@ -7,7 +7,7 @@ from contextlib import suppress
 from eth_typing import ChecksumAddress
 
 from aggregator.tools import Tools, off_loop
-from contracts.bindings import MalformedTask, TaskConfig, TaskState, TaskView
+from contracts.bindings import Anchor, MalformedTask, TaskConfig, TaskState, TaskView
 from protocol.refusals import InvalidField, UnknownTask
 from protocol.terms import Derived
 
@@ -40,6 +40,21 @@ class ServedTask:
     @property
     def config(self) -> TaskConfig:
         return self.view.config
+
+    @property
+    def referee(self) -> ChecksumAddress | None:
+        """The owner, where its update fills slot 0 as the reference; it is then no trainer."""
+        return self.view.owner if self.config.anchor == Anchor.REFERENCE else None
+
+    @property
+    def places(self) -> int:
+        """Slots that are for trainers."""
+        return self.config.slots - (self.config.anchor != Anchor.NONE)
+
+    @property
+    def trainers(self) -> set[ChecksumAddress]:
+        """Who has joined, but for the referee."""
+        return self.joined - {self.referee}
 
     async def terms(self) -> Derived:
         """What the terms stand for, once they are checked.
@@ -83,7 +98,7 @@ class ServedTask:
         return self.view
 
     async def has_joined(self, trainer: ChecksumAddress, tools: Tools) -> bool:
-        """Whether an address is a trainer: asked of the chain unless known, for it may have just joined."""
+        """Whether an address has joined: asked of the chain unless known, for it may have just done so."""
         if trainer not in self.joined and await off_loop(tools.market.has_joined, self.task_id, trainer):
             self.joined.add(trainer)
         return trainer in self.joined

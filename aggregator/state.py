@@ -79,12 +79,23 @@ class State:
         with self._database.writing("finish") as session:
             self._finish(session, report)
 
-    def seal(self, report: Report) -> None:
-        """The round takes no more updates, and the ones it has get their slots, in the order of arrival."""
+    def seal(self, report: Report, anchor: Update | None = None) -> None:
+        """The round takes no more updates, and the ones it has get their slots, in the order of arrival.
+
+        Args:
+            anchor: what comes first, in slot 0: one of the updates, or one that nobody has sent.
+        """
         with self._database.writing("seal") as session:
             if _require_round(session, report.task_id, report.round).step != Step.COLLECTING:
                 return
-            for slot, row in enumerate(_update_rows(session, report.task_id, report.round)):
+            rows = list(_update_rows(session, report.task_id, report.round))
+            if anchor is not None:
+                first = next((row for row in rows if row.trainer == anchor.trainer), None)
+                if first is None:
+                    first = UpdateRow.of(anchor)
+                    session.add(first)
+                rows = [first, *(row for row in rows if row is not first)]
+            for slot, row in enumerate(rows):
                 row.slot = slot
             self._finish(session, report)
 
@@ -106,9 +117,12 @@ class State:
 
     # ---------------------------------------------------------------- updates
 
-    def admit(self, update: Update, slots: int) -> Update:
+    def admit(self, update: Update, places: int, referee: str | None = None) -> Update:
         """Takes an update into its round. The same content again returns what was stored first.
 
+        Args:
+            places: how many updates a round takes, beside the referee's.
+            referee: whose update has a place of its own.
         Raises:
             RoundNotCollecting, LateUpdate, SecondUpdate, PointAlreadyUsed, RoundFull.
         """
@@ -124,8 +138,9 @@ class State:
             x, _ = coordinates(update.point)
             if session.scalar(select(UpdateRow).where(UpdateRow.point_x == x)):
                 raise point_already_used(update.point)
-            if len(_update_rows(session, update.task_id, update.round)) >= slots:
-                raise RoundFull(f"round: all {slots} slots are taken", field="round", limit=f"{slots} updates")
+            others = [row for row in _update_rows(session, update.task_id, update.round) if row.trainer != referee]
+            if update.trainer != referee and len(others) >= places:
+                raise RoundFull(f"round: all {places} places are taken", field="round", limit=f"{places} updates")
             session.add(UpdateRow.of(update))
         return update
 
@@ -226,7 +241,7 @@ def _require_round(session: Session, task_id: int, round: int) -> RoundRow:
 
 def _update_rows(session: Session, task_id: int, round: int) -> Sequence[UpdateRow]:
     query = select(UpdateRow).where(UpdateRow.task_id == task_id, UpdateRow.round == round)
-    return session.scalars(query.order_by(UpdateRow.update_id)).all()
+    return session.scalars(query.order_by(UpdateRow.slot, UpdateRow.update_id)).all()
 
 
 def _find_update(session: Session, task_id: int, round: int, trainer: str) -> Update | None:

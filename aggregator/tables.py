@@ -3,14 +3,29 @@
 from typing import ClassVar
 
 from eth_utils.address import to_checksum_address
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Integer, LargeBinary, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from aggregator.records import Model, Report, Round, Step, Update
+from aggregator.records import Model, Purpose, Report, Round, Step, Transaction, Update
 from circuits.bn254 import G1Point
+from contracts.bindings import NOBODY
 
 # SQLite's integers have 64 bits under every name, but only INTEGER counts up by itself.
 _Whole = BigInteger().with_variant(Integer, "sqlite")
+
+
+# A previous sum is nobody's, and its commitment may be an update's of the round before, or the empty column's.
+_SENT = text(f"trainer <> '{NOBODY}'")
 
 
 class Base(DeclarativeBase):
@@ -54,14 +69,17 @@ class RoundRow(Base):
 
 
 class UpdateRow(Base):
-    """An update whose bytes are durable in the content store under `cid`. Slot and outcome come later."""
+    """An update whose bytes are durable in the content store under `cid`. Slot and outcome come later.
+
+    A previous sum in slot 0 is one as well: NOBODY's, and not signed.
+    """
 
     __tablename__ = "updates"
     __table_args__ = (
         ForeignKeyConstraint(["task_id", "round"], ["rounds.task_id", "rounds.round"]),
         UniqueConstraint("task_id", "round", "trainer"),
         # Over all tasks: proofs in several would each open a little more of the same column.
-        UniqueConstraint("point_x"),
+        Index("updates_point_x", "point_x", unique=True, sqlite_where=_SENT, postgresql_where=_SENT),
     )
 
     update_id: Mapped[int] = mapped_column(primary_key=True)
@@ -166,12 +184,15 @@ class ArgumentRow(Base):
 
 
 class JournalRow(Base):
-    """A finished step, with the transaction that it took, if it took one. The key is the watchers' cursor."""
+    """Where a round is, with the transaction that brought it there, if one did. The key is the watchers' cursor.
+
+    Rows are added only: a step that the chain took back is followed by a row that says so.
+    """
 
     __tablename__ = "journal"
     __table_args__ = (
         ForeignKeyConstraint(["task_id", "round"], ["rounds.task_id", "rounds.round"]),
-        UniqueConstraint("task_id", "round", "step"),
+        Index("journal_of_task", "task_id", "cursor"),
     )
 
     cursor: Mapped[int] = mapped_column(primary_key=True)
@@ -182,6 +203,7 @@ class JournalRow(Base):
     seconds: Mapped[float]
     gas_used: Mapped[int]
     transaction: Mapped[bytes]
+    rolled_back: Mapped[bool] = mapped_column(server_default=false())
 
     @classmethod
     def of(cls, report: Report) -> "JournalRow":
@@ -194,6 +216,7 @@ class JournalRow(Base):
             seconds=report.seconds,
             gas_used=report.gas_used,
             transaction=report.transaction,
+            rolled_back=report.rolled_back,
         )
 
     def record(self) -> Report:
@@ -206,7 +229,55 @@ class JournalRow(Base):
             seconds=self.seconds,
             gas_used=self.gas_used,
             transaction=self.transaction,
+            rolled_back=self.rolled_back,
         )
+
+
+class TransactionRow(Base):
+    """The latest transaction for a purpose, durable before it is sent. Nothing final: the chain says what became of it.
+
+    `raw` is empty where somebody else sent it. `block` is where it was last seen mined.
+    """
+
+    __tablename__ = "transactions"
+
+    task_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    purpose: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hash: Mapped[bytes]
+    raw: Mapped[bytes]
+    block: Mapped[int | None]
+
+    @classmethod
+    def of(cls, transaction: Transaction) -> "TransactionRow":
+        return cls(
+            task_id=transaction.task_id,
+            round=transaction.round,
+            purpose=transaction.purpose,
+            hash=transaction.hash,
+            raw=transaction.raw,
+            block=transaction.block,
+        )
+
+    def record(self) -> Transaction:
+        return Transaction(
+            task_id=self.task_id,
+            round=self.round,
+            purpose=Purpose(self.purpose),
+            hash=self.hash,
+            raw=self.raw,
+            block=self.block,
+        )
+
+
+class CheckpointRow(Base):
+    """The latest block that was so deep that nothing before it is looked at again."""
+
+    __tablename__ = "checkpoint"
+
+    depth_blocks: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int]
+    hash: Mapped[bytes]
 
 
 def coordinates(point: G1Point) -> tuple[bytes, bytes]:

@@ -29,7 +29,7 @@ from clients.attacks import ATTACKS
 from clients.attacks.backdoor import Backdoor
 from clients.baseline import federated_average, trained
 from clients.data import Samples, digits
-from clients.trainer import LocalTraining
+from clients.local_training import LocalTraining
 from clients.training import Recipe, Vector, accuracy, softmax_regression, unflatten
 
 TRAINERS = 10

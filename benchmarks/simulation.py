@@ -17,7 +17,7 @@ from circuits.linear.gram import gram
 from circuits.model import denominator, fold, genesis
 from circuits.rules.base import Anchor
 from clients.attacks import Attack, Scene
-from clients.trainer import LocalTraining
+from clients.local_training import LocalTraining
 from clients.training import Vector
 
 REWARD_PER_ROUND_WEI = 10**18

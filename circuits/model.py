@@ -44,17 +44,26 @@ def genesis(parameters: NDArray[np.floating], fmt: FixedPoint, slots: int) -> Co
     return Column(values=scaled.astype(np.int64), salts=np.zeros(SALT_ROWS, dtype=np.int64))
 
 
+def total(columns: Sequence[Column]) -> Column:
+    """The sum of one or more columns, row by row; it opens the sum of their commitments."""
+    return Column(
+        values=np.sum([c.values for c in columns], axis=0, dtype=np.int64),
+        salts=np.sum([c.salts for c in columns], axis=0, dtype=np.int64),
+        tail=sum(c.tail for c in columns),
+    )
+
+
 def fold(model: Column, accepted: Sequence[Column], slots: int) -> Column:
     """The next model: model + (K / n) * sum(accepted), row by row; the same model if nobody was accepted."""
     if not accepted:
         return model
     if len(accepted) > slots:
         raise FieldError("accepted", len(accepted), f"there are {slots} slots")
-    share = denominator(slots) // len(accepted)
+    share, moved = denominator(slots) // len(accepted), total(accepted)
     return Column(
-        values=model.values + share * np.sum([c.values for c in accepted], axis=0, dtype=np.int64),
-        salts=model.salts + share * np.sum([c.salts for c in accepted], axis=0, dtype=np.int64),
-        tail=model.tail + share * sum(c.tail for c in accepted),
+        values=model.values + share * moved.values,
+        salts=model.salts + share * moved.salts,
+        tail=model.tail + share * moved.tail,
     )
 
 

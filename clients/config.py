@@ -108,5 +108,9 @@ class OwnerConfig(ClientConfig):
     """Of the first round; 0 leaves it to the trainers."""
     patience: int = Field(default=0, ge=0)
     """Rounds without progress after which the learning rate is halved; 0 keeps it constant."""
+    reference_shard: int | None = Field(default=None, ge=0)
+    """Which of the shards the owner's reference is trained on; for rules that have one, and only for them."""
+    recipe: RecipeConfig = RecipeConfig()
+    """How the reference is trained."""
     bundle: Path | None = None
     """Where everything that `merit verify` needs is gathered; by default in the directory."""

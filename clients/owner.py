@@ -10,22 +10,26 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from circuits import model
 from circuits.bn254 import G1Point
-from circuits.commitment import Column, commit
-from circuits.fixedpoint import FixedPoint, dequantize
+from circuits.commitment import Column, commit, draw_for_round
+from circuits.fixedpoint import FixedPoint, dequantize, quantize
 from circuits.prover import Prover
 from circuits.rules import pace
 from circuits.statement import Statement
+from clients.errors import AggregatorUnreachable
 from clients.follow import follow
+from clients.local_training import LocalTraining, learning_rate, trained_change
+from clients.sending import MISSED, PASSING, send_update
 from clients.service import AggregatorClient
 from clients.training import Vector
-from contracts.bindings import NATIVE, Market, TaskConfig, TaskState, allowlist
+from contracts.bindings import NATIVE, Market, RoundState, TaskConfig, TaskState, TaskView, allowlist
 from process.logs import Log, get
 from protocol.refusals import UnknownTask
 from protocol.terms import Derived, anchor_of, check_pace, derive, open_model
 from store.cid import cid_of, to_text
-from store.objects import encode_model, model_size_limit_bytes
+from store.objects import encode_model, encode_update, model_size_limit_bytes
 
 _DISCOVERY_SECONDS = 120
+_RETRY_SECONDS = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +156,64 @@ class Owner:
         async for report in follow(self._aggregator, task_id, self._log):
             if report.report.step == RoundStep.ROUND_STEP_PUBLISHED:
                 yield await self.model_after(task_id, report.round)
+
+    async def give_references(self, task_id: int, train: LocalTraining) -> None:
+        """Sends the owner's own update in each round, until the task is finished.
+
+        A rule with a reference compares the trainers' updates with it; without it a round lapses.
+
+        Args:
+            train: local training on data that the owner trusts; called in a thread.
+        Raises:
+            UnacceptableTerms: a model does not open the commitment that the contract carries.
+            NotFinite, InvalidTraining, InvalidReceipt, and what the chain and the aggregator raise.
+        """
+        async for report in follow(self._aggregator, task_id, self._log):
+            if report.report.step == RoundStep.ROUND_STEP_COLLECTING:
+                await self._give_reference(task_id, report.round, train)
+
+    async def _give_reference(self, task_id: int, round: int, train: LocalTraining) -> None:
+        view = await asyncio.to_thread(self._market.task, task_id)
+        collects = view.state == TaskState.OPEN and view.round_state == RoundState.COLLECTING
+        if not collects or view.current_round != round:
+            return
+        config, srs = view.config, self._prover.srs(view.config.k)
+        fmt = FixedPoint(bits=config.bits, fraction_bits=config.fractional_bits)
+        limit_bytes = model_size_limit_bytes(config.dim)
+        data = await self._aggregator.download_model(task_id, round, limit_bytes=limit_bytes)
+        opened = await asyncio.to_thread(open_model, data, config.dim, G1Point(*view.model), srs)
+        change = await asyncio.to_thread(trained_change, train, _parameters(opened, config), round, learning_rate(view))
+        values = quantize(change, fmt).values
+        column, point = await asyncio.to_thread(draw_for_round, values, fmt, srs, round=round, rounds=config.rounds)
+        await self.send_reference(view, round, point, encode_update(column, fmt))
+
+    async def send_reference(self, view: TaskView, round: int, point: G1Point, data: bytes) -> None:
+        """Sends an update as the round's reference, until it arrives or comes too late.
+
+        Args:
+            point: commitment to the update. data: the update object's bytes.
+        """
+        while True:
+            try:
+                receipt = await send_update(
+                    market=self._market,
+                    aggregator=self._aggregator,
+                    account=self._account,
+                    view=view,
+                    round=round,
+                    point=point,
+                    data=data,
+                )
+            except MISSED as error:
+                # Also one that was sent before a restart: the first stays.
+                self._log.warning("reference.not_taken", task=view.task_id, round=round, reason=error.message)
+            except (AggregatorUnreachable, *PASSING) as error:
+                self._log.warning("reference.cannot_send", task=view.task_id, round=round, reason=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            else:
+                self._log.info("reference.sent", task=view.task_id, round=round, cid=to_text(receipt.cid))
+            return
 
     async def model_after(self, task_id: int, round: int) -> CheckedModel:
         """The model after a settled round, checked against the commitment that the round left on chain.

@@ -1,12 +1,13 @@
 """Client processes of the demo's model: a configuration in, events on standard output."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from eth_account.signers.local import LocalAccount
 
+from circuits import rules
 from circuits.fixedpoint import FixedPoint
 from circuits.prover import Prover
 from circuits.statement import Statement
@@ -17,9 +18,10 @@ from clients.bundle import Bundle
 from clients.collect import Collector
 from clients.config import ClientConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
 from clients.data import Samples, digits
+from clients.local_training import LocalTraining
 from clients.owner import Offer, Owner
 from clients.service import AggregatorClient
-from clients.trainer import LocalTraining, Trainer
+from clients.trainer import Trainer
 from clients.training import Recipe, Vector, accuracy, flatten, softmax_regression, unflatten
 from contracts.bindings import Chain, Market
 from process import logs
@@ -62,9 +64,11 @@ async def run_owner(config: OwnerConfig) -> int:
     """Creates a task and follows it to its end; returns its id. Models and proofs are gathered as a bundle.
 
     Raises:
+        ConfigurationError: the rule has a reference, and there is no shard for it, or the other way round.
         UnacceptableTerms: a model does not open the chain's commitment. And what `Owner` does.
     """
     log = logs.get(role="owner")
+    train = reference_of(config)
     _, test = digits(seed=config.data.seed, weights=config.data.weights)
     model = softmax_regression()
     offer = Offer(
@@ -96,11 +100,12 @@ async def run_owner(config: OwnerConfig) -> int:
         )
         await collector.begin()
         verified = 0
-        async for checked in owner.models(task_id):
-            unflatten(model, checked.parameters)
-            log.info("round.evaluated", task=task_id, round=checked.round, accuracy=accuracy(model, test))
-            await collector.add(checked)
-            verified = checked.version
+        async with _beside(owner.give_references(task_id, train) if train else None):
+            async for checked in owner.models(task_id):
+                unflatten(model, checked.parameters)
+                log.info("round.evaluated", task=task_id, round=checked.round, accuracy=accuracy(model, test))
+                await collector.add(checked)
+                verified = checked.version
         rounds = (await asyncio.to_thread(tools.market.task, task_id)).current_round + 1
         log.info("model.verified", task=task_id, version=verified, complete=verified == rounds)
         await owner.withdraw(task_id)
@@ -118,6 +123,24 @@ def statement_of(config: StatementConfig, *, dim: int) -> Statement:
         contribution=config.contribution,
         rule_params=config.rule_params,
     )
+
+
+def reference_of(config: OwnerConfig) -> LocalTraining | None:
+    """Local training of the owner's reference; None where the rule has none.
+
+    Raises:
+        ConfigurationError: the rule has a reference, and there is no shard for it, or the other way round.
+    """
+    asked = config.statement
+    wanted = rules.load(asked.outlier, asked.contribution).anchor is rules.Anchor.REFERENCE
+    shard, shards = config.reference_shard, len(config.data.weights)
+    if wanted != (shard is not None) or (shard is not None and shard >= shards):
+        limit = f"one of the {shards} shards" if wanted else f"none for {asked.outlier}+{asked.contribution}"
+        raise ConfigurationError(f"reference_shard: got {shard}, but it must be {limit}", "reference_shard")
+    if shard is None:
+        return None
+    samples, _ = digits(seed=config.data.seed, weights=config.data.weights)
+    return _training(samples[shard], recipe_of(config.recipe, shard))
 
 
 def recipe_of(config: RecipeConfig, shard: int) -> Recipe:
@@ -160,6 +183,19 @@ def _training(shard: Samples, recipe: Recipe) -> LocalTraining:
         return trained(parameters, shard, asked, round)
 
     return train
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None] | None) -> AsyncIterator[None]:
+    """Something else goes on beside the block; both have to end well."""
+    task = asyncio.create_task(work) if work else None
+    try:
+        yield
+        if task:
+            await task
+    finally:
+        if task:
+            task.cancel()
 
 
 @asynccontextmanager

@@ -5,46 +5,32 @@ terms against what follows from the rule and the sizes.
 """
 
 import asyncio
-import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from eth_account.signers.local import LocalAccount
 from merit.v1.rounds_pb2 import RoundStep
-from merit.v1.types_pb2 import Receipt
-from merit.v1.updates_pb2 import Dtype, UpdateHeader
 
 from circuits.bn254 import G1Point
 from circuits.commitment import draw_for_round
 from circuits.fixedpoint import dequantize, quantize
 from circuits.model import denominator
 from circuits.prover import Prover
-from circuits.rules.pace import from_units
-from clients.errors import AggregatorUnreachable, InvalidReceipt, InvalidTraining
+from clients.errors import AggregatorUnreachable
 from clients.follow import follow
+from clients.local_training import LocalTraining, learning_rate, trained_change
 from clients.memory import Memory, Pending
+from clients.sending import MISSED, PASSING, send_update
 from clients.service import AggregatorClient
-from clients.training import Vector
-from contracts.bindings import Market, RoundState, TaskConfig, TaskState, TaskView, TransactionReverted, eip712
+from contracts.bindings import Market, RoundState, TaskConfig, TaskState, TaskView, TransactionReverted
 from process.logs import Log, get
-from protocol import wire
-from protocol.refusals import ChainDown, Draining, LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate, UnknownModel
+from protocol.refusals import UnknownModel
 from protocol.terms import Derived, check_genesis, check_membership, check_terms, open_model
-from store.cid import cid_of, to_text
-from store.objects import encode_update, model_size_limit_bytes, update_dtype
-
-LocalTraining = Callable[[Vector, int, float | None], Vector]
-"""(parameters float64[dim], round, learning rate) -> parameters float64[dim] after local training.
-
-The learning rate is the one that the task asks for in this round; None where it leaves that to its trainers.
-"""
-
-_DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
-# Refusals that cost this round only.
-_MISSED = (LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate)
+from store.cid import to_text
+from store.objects import encode_update, model_size_limit_bytes
 
 
 class Trainer:
@@ -167,7 +153,7 @@ class Trainer:
         """Takes part in a round; False if the aggregator was out of reach, and it is worth another attempt."""
         try:
             await self._take_part(round)
-        except (AggregatorUnreachable, Draining, ChainDown) as error:
+        except (AggregatorUnreachable, *PASSING) as error:
             self._log.warning("trainer.cannot_send", round=round, reason=str(error))
             return False
         return True
@@ -182,7 +168,7 @@ class Trainer:
             pending = await self._make_update(view, round)
         try:
             await self._send(view, round, pending)
-        except _MISSED as error:
+        except MISSED as error:
             self._log.warning("trainer.missed_round", round=round, reason=error.message)
 
     async def _make_update(self, view: TaskView, round: int) -> Pending:
@@ -192,7 +178,7 @@ class Trainer:
         data = await self._download(round, statement.dim)
         model = await asyncio.to_thread(open_model, data, statement.dim, G1Point(*view.model), terms.srs)
         start = dequantize(model.values, statement.fmt, denominator=denominator(statement.slots))
-        change = await asyncio.to_thread(self._trained_change, start, round, _learning_rate(view))
+        change = await asyncio.to_thread(trained_change, self._train, start, round, learning_rate(view))
         quantized = quantize(change + await asyncio.to_thread(self._memory.residual, statement.dim), statement.fmt)
         column, point = await asyncio.to_thread(
             draw_for_round, quantized.values, statement.fmt, terms.srs, round=round, rounds=view.config.rounds
@@ -202,65 +188,32 @@ class Trainer:
         self._log.info(
             "trainer.trained",
             round=round,
-            learning_rate=_learning_rate(view),
+            learning_rate=learning_rate(view),
             clipped_share=quantized.clipped_share,
             largest=int(np.abs(quantized.values).max()),
             seconds=_seconds_since(started_at),
         )
         return pending
 
-    def _trained_change(self, start: Vector, round: int, learning_rate: float | None) -> Vector:
-        trained = np.asarray(self._train(start.copy(), round, learning_rate))
-        if trained.shape != start.shape or trained.dtype.kind != "f":
-            got = f"{trained.dtype}{list(trained.shape)}"
-            raise InvalidTraining(f"parameters: training returned {got}, but the model has float{list(start.shape)}")
-        change: Vector = trained.astype(np.float64) - start
-        return change
-
     async def _send(self, view: TaskView, round: int, pending: Pending) -> None:
-        started_at, cid = time.monotonic(), cid_of(pending.data)
-        commitment = eip712.UpdateCommitment(
-            task_id=self._task_id,
+        started_at = time.monotonic()
+        receipt = await send_update(
+            market=self._market,
+            aggregator=self._aggregator,
+            account=self._account,
+            view=view,
             round=round,
-            point_x=pending.point.x,
-            point_y=pending.point.y,
-            cid_digest=eip712.cid_digest(cid),
+            point=pending.point,
+            data=pending.data,
         )
-        header = UpdateHeader(
-            task_id=self._task_id,
-            round=round,
-            trainer=wire.address_bytes(self._account.address),
-            content_sha256=hashlib.sha256(pending.data).digest(),
-            size_bytes=len(pending.data),
-            dtype=_DTYPES[update_dtype(self._checked_terms().statement.fmt)],
-            point=wire.point_message(pending.point),
-            cid=cid,
-            signature=eip712.sign_update(self._account, self._market.domain, commitment),
-        )
-        receipt = await self._aggregator.upload_update(header, pending.data)
-        self._check_receipt(receipt, commitment, view.config.aggregator)
         await asyncio.to_thread(self._memory.keep_receipt, round, receipt.SerializeToString())
         self._log.info(
             "trainer.uploaded",
             round=round,
-            cid=to_text(cid),
+            cid=to_text(receipt.cid),
             bytes=len(pending.data),
             seconds=_seconds_since(started_at),
         )
-
-    def _check_receipt(self, message: Receipt, sent: eip712.UpdateCommitment, aggregator: str) -> None:
-        receipt = wire.read_receipt(message)
-        for field in ("task_id", "round", "point_x", "point_y", "cid_digest"):
-            if getattr(receipt, field) != getattr(sent, field):
-                raise InvalidReceipt(field, getattr(receipt, field), getattr(sent, field))
-        if receipt.trainer != self._account.address:
-            raise InvalidReceipt("trainer", receipt.trainer, self._account.address)
-        try:
-            signer = eip712.recover_receipt(self._market.domain, receipt, message.signature)
-        except ValueError as error:
-            raise InvalidReceipt("signature", str(error), f"{aggregator}'s") from error
-        if signer != aggregator:
-            raise InvalidReceipt("signature", f"{signer}'s", f"{aggregator}'s")
 
     # ------------------------------------------------------------------- chain
 
@@ -298,10 +251,6 @@ class Trainer:
     def _checked_terms(self) -> Derived:
         assert self._terms is not None, "check() comes first"
         return self._terms
-
-
-def _learning_rate(view: TaskView) -> float | None:
-    return from_units(view.learning_rate) if view.config.learning_rate else None
 
 
 def _seconds_since(started_at: float) -> float:

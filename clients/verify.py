@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from circuits.bn254 import sum_points
 from circuits.commitment import check_opening, commit, empty_column, fits_round
 from circuits.errors import CircuitError
 from circuits.linear import update_argument
 from circuits.linear.gram import full_matrix, padded, upper_triangle
 from circuits.model import fold_commitment
 from circuits.prover import Prover
-from circuits.rules import pace
+from circuits.rules import Anchor, pace
 from circuits.rules.pace import Pace
 from circuits.statement import Statement
-from clients.bundle import Bundle, BundleError, RoundRecord, TaskRecord, point_hex, point_of
+from clients.bundle import Bundle, BundleError, Entry, RoundRecord, TaskRecord, point_hex, point_of
 from clients.record import NotSettled, round_record, task_record
-from contracts.bindings import Chain, Domain, Market, proof_context
+from contracts.bindings import NOBODY, Chain, Domain, Market, proof_context
 from protocol.terms import UnacceptableTerms
 from store.errors import InvalidCid, MalformedObject
 from store.objects import decode_model, model_size_limit_bytes
@@ -127,6 +128,7 @@ def _check_keys(report: Report, task: TaskRecord, statement: Statement, prover: 
 
 def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: Statement, prover: Prover) -> None:
     # As on chain: a point and its negative share x, and neither genesis nor the empty column is anybody's update.
+    previous_sum = task.empty_column
     model, used = task.genesis, {point_of(task.genesis).x, point_of(task.empty_column).x}
     with report.check("genesis model opens the task's genesis commitment"):
         _check_model(bundle, "genesis.safetensors", task, model, prover)
@@ -141,11 +143,17 @@ def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: S
             _require("round", record.round, number)
             _require("trainers", len({e.trainer.lower() for e in record.entries}), len(record.entries))
             fresh = {point_of(e.point).x for e in record.entries}
-            if len(fresh) < len(record.entries) or used & fresh:
+            if len(fresh) < len(record.entries):
                 raise CheckFailed("a commitment appears twice")
-            used |= fresh
+            sent = {point_of(e.point).x for e in _sent(record, statement)}
+            if used & sent:
+                raise CheckFailed("a commitment was used before")
+            used |= sent
+        if statement.anchor is not Anchor.NONE:
+            with report.check(f"{name}: slot 0 holds the {statement.anchor.value.replace('_', ' ')}"):
+                _check_anchor(record, task, statement, previous_sum)
         with report.check(f"{name}: every commitment belongs to it"):
-            for entry in record.entries:
+            for entry in _sent(record, statement):
                 belongs = fits_round(point_of(entry.point), round=number, rounds=task.rounds)
                 _require(f"{entry.trainer}'s commitment fits", belongs, True)
         with report.check(f"{name}: Gram matrix proven over exactly the committed updates"):
@@ -160,9 +168,26 @@ def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: S
             accepted = [point_of(e.point) for e in record.entries if e.accepted]
             moved = fold_commitment(point_of(model), accepted, task.slots)
             _require("model commitment", point_hex(moved), record.model)
+            previous_sum = point_hex(sum_points(accepted)) if accepted else task.empty_column
         with report.check(f"{name}: the model handed over opens the commitment"):
             _check_model(bundle, f"{bundle.round_name(number)}/model.safetensors", task, record.model, prover)
         model = record.model
+
+
+def _sent(record: RoundRecord, statement: Statement) -> tuple[Entry, ...]:
+    """What somebody has sent in the round: all but a previous sum."""
+    return record.entries[1:] if statement.anchor is Anchor.PREVIOUS_SUM else record.entries
+
+
+def _check_anchor(record: RoundRecord, task: TaskRecord, statement: Statement, previous_sum: str) -> None:
+    """Whose slot 0 is and, if it is nobody's, that it is the sum of the updates accepted in the round before."""
+    _require("entries", len(record.entries) > 0, True)
+    anchor = record.entries[0]
+    if statement.anchor is Anchor.REFERENCE:
+        _require("slot 0's trainer", anchor.trainer, task.owner)
+    else:
+        _require("slot 0's trainer", anchor.trainer, NOBODY)
+        _require("slot 0's commitment", anchor.point, previous_sum)
 
 
 def _check_linear(bundle: Bundle, record: RoundRecord, task: TaskRecord, statement: Statement, prover: Prover) -> None:

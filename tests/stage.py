@@ -9,8 +9,9 @@ import hashlib
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from eth_account import Account
@@ -27,6 +28,7 @@ from circuits.linear.gram import full_matrix
 from circuits.model import genesis
 from circuits.proof import Proof
 from circuits.prover import CircuitKeys, Prover
+from circuits.rules import RuleCircuit
 from circuits.srs import Srs
 from circuits.statement import Statement
 from clients.follow import follow
@@ -37,7 +39,7 @@ from contracts.bindings.devchain import LocalChain
 from process.keyfile import create_key_file
 from process.logs import get
 from protocol import wire
-from protocol.terms import Derived, derive
+from protocol.terms import Derived, anchor_of, derive
 from store.cid import cid_of
 from store.objects import encode_model, encode_update
 
@@ -77,9 +79,12 @@ class ReferenceProver(Prover):
         return CircuitKeys(directory=directory, digest=word.hex())
 
     def prove(self, circuit: Circuit, inputs: Sequence[Sequence[int]]) -> Proof:
+        assert isinstance(circuit, RuleCircuit)
         self.proven.append(circuit.name)
-        triangle, active, params = inputs
-        accept, score = STATEMENT.rule.reference(full_matrix(triangle, len(active)), active, f=params[0])
+        triangle, active, *rest = inputs
+        params = rest[0] if rest else ()
+        named = {schema.name: value for schema, value in zip(circuit.rule.params_schema, params, strict=True)}
+        accept, score = circuit.rule.reference(full_matrix(triangle, len(active)), active, **named)
         return Proof(data=b"rule", instances=(*triangle, *active, *params, *accept, *score))
 
 
@@ -87,6 +92,7 @@ class ReferenceProver(Prover):
 class Update:
     """A trainer's update, ready to be sent."""
 
+    trainer: str
     column: Column
     point: G1Point
     data: bytes
@@ -116,6 +122,18 @@ class Stage:
     def derived(self, statement: Statement = STATEMENT) -> Derived:
         """What a statement stands for here."""
         return derive(statement, self.prover)
+
+    def anchored(self, outlier: str, contribution: str, **params: int) -> dict[str, Any]:
+        """Changes of honest terms to those of a rule with an anchor, for all trainers of the stage beside it."""
+        derived = self.derived(replace(STATEMENT, outlier=outlier, contribution=contribution, rule_params=params))
+        statement = derived.statement
+        return {
+            "anchor": anchor_of(statement),
+            "update_key": derived.update_key.digest,
+            "rule_vka": derived.rule_keys.vka_digest,
+            "rule_params": statement.rule_param_words,
+            "rule_name": statement.rule.name,
+        }
 
     def config(self, **changes: object) -> AggregatorConfig:
         fields: dict[str, object] = {
@@ -229,7 +247,7 @@ class Stage:
             cid=cid,
             signature=self.sign(trainer, task_id, round, point, cid),
         )
-        return Update(column=column, point=point, data=data, header=header)
+        return Update(trainer=trainer.address, column=column, point=point, data=data, header=header)
 
     async def send(self, client: AggregatorClient, task_id: int, round: int, *, count: int = TRAINERS) -> list[Update]:
         """Honest updates of the first trainers, of which the last one is an outlier."""

@@ -16,6 +16,7 @@ from aggregator.records import Step
 from aggregator.served import Registry
 from aggregator.servicers.context import Context, received
 from aggregator.tools import Tools, off_loop
+from contracts.bindings import NOBODY
 from protocol import wire
 from protocol.refusals import UnknownUpdate
 
@@ -36,13 +37,13 @@ class Updates(UpdatesServiceServicer):
     async def GetUpdateStatus(  # noqa: N802
         self, request: GetUpdateStatusRequest, context: Context
     ) -> GetUpdateStatusResponse:
-        await self._registry.get(request.task_id)
+        task = await self._registry.get(request.task_id)
         trainer = wire.read_address(request.trainer, "trainer")
         update = await off_loop(self._tools.state.update, request.task_id, request.round, trainer)
         round = await off_loop(self._tools.state.round, request.task_id, request.round)
-        if update is None or round is None:
+        if update is None or round is None or trainer == NOBODY:
             raise UnknownUpdate(f"trainer: {trainer} has no update in round {request.round}", field="trainer")
-        if update.accepted is not None:
+        if update.accepted is not None and trainer != task.referee:
             status = UpdateStatus.UPDATE_STATUS_ACCEPTED if update.accepted else UpdateStatus.UPDATE_STATUS_REJECTED
         elif round.step == Step.COLLECTING:
             status = UpdateStatus.UPDATE_STATUS_RECEIVED

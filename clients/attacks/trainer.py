@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from clients.attacks.base import Attack, Scene
-from clients.trainer import LocalTraining
+from clients.local_training import LocalTraining
 from clients.training import Vector
 
 

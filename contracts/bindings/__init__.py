@@ -23,6 +23,7 @@ from contracts.bindings.errors import (
 from contracts.bindings.market import Market
 from contracts.bindings.records import (
     NATIVE,
+    NOBODY,
     Anchor,
     MarketEvent,
     Pace,
@@ -39,6 +40,7 @@ from contracts.bindings.records import (
 
 __all__ = [
     "NATIVE",
+    "NOBODY",
     "Anchor",
     "ArtifactMissing",
     "BindingsError",

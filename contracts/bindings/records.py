@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from eth_typing import ChecksumAddress
+from eth_typing import ChecksumAddress, HexAddress, HexStr
 from eth_utils.address import is_checksum_address, is_hex_address
 
 from contracts.bindings.errors import ValueOutOfRange
@@ -21,6 +21,8 @@ UPDATE_KEY_WORDS = 13
 
 NATIVE = "0x0000000000000000000000000000000000000000"
 """Token address that stands for the chain's native currency."""
+NOBODY = ChecksumAddress(HexAddress(HexStr(NATIVE)))
+"""Who a round's record names as the trainer of a previous sum."""
 
 
 class Point(NamedTuple):

@@ -27,7 +27,7 @@ from circuits.linear.update_argument import verify
 from circuits.model import fold
 from circuits.proof import Proof
 from clients.service import AggregatorClient
-from contracts.bindings import Anchor, RoundState, Settlement, TaskState, proof_context
+from contracts.bindings import RoundState, Settlement, TaskState, proof_context
 from contracts.bindings.devchain import LocalChain, advance_time
 from contracts.bindings.market import MAX_PAGE
 from process.errors import ConfigurationError
@@ -346,12 +346,6 @@ def test_domains_beyond_the_operators_limit_are_refused(stage: Stage) -> None:
     with pytest.raises(UnacceptableTerms) as caught:
         check_policy(stage.task_config(k=14), stage.config(max_logrows=13))
     assert caught.value.field == "k"
-
-
-def test_tasks_with_an_anchor_are_refused(stage: Stage) -> None:
-    with pytest.raises(UnacceptableTerms) as caught:
-        check_policy(stage.task_config(anchor=Anchor.PREVIOUS_SUM), stage.config())
-    assert caught.value.field == "anchor"
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def test_an_old_database_keeps_what_it_holds(stamped: bool, database_url: URL) -
         task_id=1, round=2, trainer=TRAINER, point=G1Point(8, 9), cid=b"n", signature=b"s", received_at_seconds=1
     )
     state.open_round(Report(task_id=1, round=2, step=Step.COLLECTING, finished_at_seconds=1, seconds=1), 5)
-    state.admit(later, slots=3)
+    state.admit(later, places=3)
     assert state.updates(1, 2) == [later]
     assert state.reports(1, after_cursor=5)[0].round == 2
     state.close()

@@ -13,6 +13,7 @@ from aggregator.records import Layer, Model, Report, Step, Update
 from aggregator.state import State
 from circuits.bn254 import G1Point
 from circuits.linear.update_argument import MAX_PROOFS_OF_A_COMMITMENT
+from contracts.bindings import NOBODY
 from protocol.refusals import LateUpdate, PointAlreadyUsed, Refusal, RoundFull, RoundNotCollecting, SecondUpdate
 
 IDENTITY = {"chain": "1", "market": "0xm", "aggregator": "0xa"}
@@ -52,7 +53,7 @@ def update(index: int, **changes: object) -> Update:
 def test_admitted_updates_survive_a_restart_in_order(state: State, database_url: URL) -> None:
     sent = [update(i) for i in (3, 1, 2)]
     for one in sent:
-        assert state.admit(one, slots=3) == one
+        assert state.admit(one, places=3) == one
     state.close()
     again = State(database_url, IDENTITY)
     assert again.updates(1, 0) == sent
@@ -62,31 +63,31 @@ def test_admitted_updates_survive_a_restart_in_order(state: State, database_url:
 
 def test_a_full_round_takes_no_more(state: State) -> None:
     for index in range(3):
-        state.admit(update(index), slots=3)
+        state.admit(update(index), places=3)
     with pytest.raises(RoundFull):
-        state.admit(update(3), slots=3)
-    assert state.admit(update(0, received_at_seconds=99), slots=3) == update(0)
+        state.admit(update(3), places=3)
+    assert state.admit(update(0, received_at_seconds=99), places=3) == update(0)
 
 
 def test_each_trainer_and_each_point_once(state: State) -> None:
-    state.admit(update(0), slots=3)
+    state.admit(update(0), places=3)
     for other in (update(0, cid=b"other"), update(0, point=G1Point(99, 2))):
         with pytest.raises(SecondUpdate):
-            state.admit(other, slots=3)
+            state.admit(other, places=3)
     # The contract counts a point and its negation as the same, by its x.
     with pytest.raises(PointAlreadyUsed):
-        state.admit(update(1, point=G1Point(10, 77)), slots=3)
+        state.admit(update(1, point=G1Point(10, 77)), places=3)
     state.open_round(report(Step.COLLECTING, 1), 2000)
     with pytest.raises(PointAlreadyUsed):
-        state.admit(update(1, round=1, point=G1Point(10, 2)), slots=3)
+        state.admit(update(1, round=1, point=G1Point(10, 2)), places=3)
 
 
 def test_a_point_belongs_to_one_task(state: State) -> None:
     """Proofs in several tasks would each open a little more of the same column."""
-    state.admit(update(0), slots=3)
+    state.admit(update(0), places=3)
     state.open_round(report(Step.COLLECTING, task_id=2), 1000)
     with pytest.raises(PointAlreadyUsed):
-        state.admit(update(1, task_id=2, point=update(0).point), slots=3)
+        state.admit(update(1, task_id=2, point=update(0).point), places=3)
 
 
 def test_proofs_of_a_commitment_are_counted_for_good(state: State, database_url: URL) -> None:
@@ -110,18 +111,43 @@ def test_proofs_of_a_commitment_are_counted_for_good(state: State, database_url:
     again.close()
 
 
+def test_the_referee_has_a_place_of_its_own_and_slot_zero(state: State) -> None:
+    referee = update(9)
+    for index in (0, 1):
+        state.admit(update(index), 2, referee.trainer)
+    with pytest.raises(RoundFull):
+        state.admit(update(2), 2, referee.trainer)
+    state.admit(referee, 2, referee.trainer)
+    state.seal(report(Step.SEALED), referee)
+    assert [(u.slot, u.trainer) for u in state.updates(1, 0)] == [(0, TRAINERS[9]), (1, TRAINERS[0]), (2, TRAINERS[1])]
+
+
+def test_a_previous_sum_fills_slot_zero_whatever_its_commitment(state: State) -> None:
+    """It is the update's own, where one was accepted, and the empty column's again and again."""
+    state.admit(update(0), places=2)
+    for number in (0, 1, 2):
+        if number:
+            state.open_round(report(Step.COLLECTING, number), 1000)
+        anchor = update(0, trainer=NOBODY, round=number, signature=b"")
+        for _ in range(2):
+            state.seal(report(Step.SEALED, number), anchor)
+        first, *others = state.updates(1, number)
+        assert (first.slot, first.trainer, first.point) == (0, NOBODY, anchor.point)
+        assert [u.trainer for u in others] == ([TRAINERS[0]] if number == 0 else [])
+
+
 def test_rounds_open_and_close(state: State) -> None:
     with pytest.raises(RoundNotCollecting):
-        state.admit(update(0, round=1), slots=3)
-    state.admit(update(0), slots=3)
+        state.admit(update(0, round=1), places=3)
+    state.admit(update(0), places=3)
     state.seal(report(Step.SEALED))
     with pytest.raises(LateUpdate):
-        state.admit(update(1), slots=3)
-    assert state.admit(update(0), slots=3).slot == 0
+        state.admit(update(1), places=3)
+    assert state.admit(update(0), places=3).slot == 0
 
 
 def test_a_round_never_goes_back(state: State) -> None:
-    state.admit(update(0), slots=3)
+    state.admit(update(0), places=3)
     state.seal(report(Step.SEALED))
     state.finish(report(Step.COMMITTED))
     for again in (Step.COLLECTING, Step.SEALED, Step.COMMITTED):
@@ -144,7 +170,7 @@ def test_nothing_follows_a_rounds_end(state: State, last: Step) -> None:
 
 def test_outcomes_are_by_slot(state: State) -> None:
     for index in (2, 0, 1):
-        state.admit(update(index), slots=4)
+        state.admit(update(index), places=4)
     state.seal(report(Step.SEALED))
     state.judge(report(Step.RULE_PROVEN), accept=[1, 0, 1, 0], score=[10, 0, 1 << 46, 0])
     paid_wei = [1 << 100, 0, 3]
@@ -184,7 +210,7 @@ def test_models_and_proofs_are_replaced_not_repeated(state: State) -> None:
 def test_threads_do_not_overfill_a_round(state: State) -> None:
     def admit(index: int) -> Update | Refusal:
         try:
-            return state.admit(update(index), slots=5)
+            return state.admit(update(index), places=5)
         except Refusal as refusal:
             return refusal
 
@@ -198,7 +224,7 @@ def test_threads_do_not_overfill_a_round(state: State) -> None:
 def test_threads_do_not_admit_a_point_twice(state: State) -> None:
     def admit(index: int) -> bool:
         try:
-            state.admit(update(index, point=G1Point(5, 5)), slots=12)
+            state.admit(update(index, point=G1Point(5, 5)), places=12)
         except PointAlreadyUsed:
             return False
         return True

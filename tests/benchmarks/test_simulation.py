@@ -13,7 +13,7 @@ from circuits.fixedpoint import FixedPoint
 from circuits.rules.base import Anchor
 from clients.attacks import Attack, Scene
 from clients.attacks.base import Updates
-from clients.trainer import LocalTraining
+from clients.local_training import LocalTraining
 
 FORMAT = FixedPoint(bits=8, fraction_bits=4)
 UNIT = 2.0**-4

@@ -14,10 +14,12 @@ from circuits.errors import FieldError, NotFinite, SrsError
 from circuits.fixedpoint import quantize
 from circuits.model import denominator
 from clients.errors import AggregatorUnreachable, InvalidDownload, InvalidReceipt, InvalidTraining
+from clients.local_training import LocalTraining
 from clients.memory import Memory, Pending
 from clients.owner import Offer, Owner
+from clients.sending import check_receipt
 from clients.service import AggregatorClient
-from clients.trainer import LocalTraining, Trainer
+from clients.trainer import Trainer
 from clients.training import Vector
 from contracts.bindings import RoundState, TaskState, ValueOutOfRange, eip712
 from contracts.bindings.devchain import advance_time
@@ -305,11 +307,10 @@ def forgeries(stage: Stage, honest: Receipt) -> dict[str, Receipt]:
     }
 
 
-async def test_receipts_are_checked(stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_receipts_are_checked(stage: Stage, client: AggregatorClient) -> None:
     task_id = await stage.open_task(client)
     update = stage.update(task_id, 0, stage.trainers[0], stage.draw(1))
     receipt = await client.upload_update(update.header, update.data)
-    checking = trainer(stage, client, task_id)
     sent = eip712.UpdateCommitment(
         task_id=task_id,
         round=0,
@@ -317,13 +318,14 @@ async def test_receipts_are_checked(stage: Stage, client: AggregatorClient, monk
         point_y=update.point.y,
         cid_digest=eip712.cid_digest(update.header.cid),
     )
-    checking._check_receipt(receipt, sent, stage.operator.address)
+    parties: dict[str, Any] = {"market": stage.market, "sender": stage.trainers[0].address}
+    check_receipt(receipt, sent, **parties, aggregator=stage.operator.address)
     for field, forged in forgeries(stage, receipt).items():
         with pytest.raises(InvalidReceipt) as caught:
-            checking._check_receipt(forged, sent, stage.operator.address)
+            check_receipt(forged, sent, **parties, aggregator=stage.operator.address)
         assert caught.value.field == field.split()[0]
     with pytest.raises(InvalidReceipt):
-        checking._check_receipt(receipt, sent, stage.outsider.address)
+        check_receipt(receipt, sent, **parties, aggregator=stage.outsider.address)
 
 
 async def test_a_restarted_trainer_sends_the_same_update(

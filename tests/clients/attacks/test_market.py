@@ -8,8 +8,9 @@ import pytest
 from circuits.fixedpoint import quantize
 from clients import attacks
 from clients.attacks.trainer import Attacker
+from clients.local_training import LocalTraining
 from clients.memory import Memory
-from clients.trainer import LocalTraining, Trainer
+from clients.trainer import Trainer
 from contracts.bindings import RoundState
 from store.objects import decode_update
 from tests.stage import STATEMENT, TRAINERS, Stage

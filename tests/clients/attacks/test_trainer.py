@@ -11,8 +11,8 @@ from clients.attacks.free_rider import FreeRider
 from clients.attacks.sybil_split import SybilSplit
 from clients.attacks.trainer import Attacker
 from clients.config import TrainerConfig
+from clients.local_training import LocalTraining
 from clients.run import training_of
-from clients.trainer import LocalTraining
 from process.configuration import parse
 from process.errors import ConfigurationError
 
