@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from aggregator.config import AggregatorConfig
+from aggregator.errors import AggregatorError
 from aggregator.service import serve
 from contracts.bindings import BindingsError
 from process.configuration import load
@@ -18,7 +19,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         asyncio.run(serve(load(AggregatorConfig, args.config)))
-    except (ConfigurationError, KeyFileError, BindingsError) as error:
+    except (AggregatorError, ConfigurationError, KeyFileError, BindingsError) as error:
         print(f"aggregator: {error}", file=sys.stderr)
         return 1
     return 0

@@ -36,6 +36,8 @@ class AggregatorConfig(Configuration):
     """Stop collecting so long before the commit window closes, if the quorum is there; at most half the window."""
     poll_seconds: float = Field(default=0.5, gt=0, le=60)
     """How often the chain is looked at."""
+    reorg_depth_blocks: int | None = Field(default=None, ge=0, le=1024)
+    """Follow reorganisations of so many blocks, and stop at deeper ones; by default 12, and none on a local chain."""
     max_logrows: int = Field(default=21, ge=10, le=26)
     """Refuse tasks with a larger domain: proofs take memory (512 bytes a row) and time with 2^logrows."""
     min_commit_window_seconds: int = Field(default=60, ge=1)

@@ -52,6 +52,34 @@ class StateUnavailable(AggregatorError):
     """The database does not answer, or not in time; nothing was written."""
 
 
+class TakenBack(AggregatorError):
+    """A reorganisation of the chain took back what a step rests on: the machine goes on from before it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the chain took back {what}")
+
+
+class ChainBehind(AggregatorError):
+    """The node has not reached a block that was there before: it is catching up, or another one answers."""
+
+
+class DeepReorg(AggregatorError):
+    """The chain has replaced a block that was taken for final. Nothing more is sent.
+
+    Attributes:
+        number: of the block. depth_blocks: how deep it was at least.
+    """
+
+    def __init__(self, number: int, depth_blocks: int) -> None:
+        super().__init__(
+            f"block {number} was {depth_blocks} blocks deep, and the chain now has another one in its place; if the "
+            "node is on a wrong chain, set rpc_url to one that is not, else set reorg_depth_blocks above "
+            f"{depth_blocks} by as much as the chain went back, and start again"
+        )
+        self.number = number
+        self.depth_blocks = depth_blocks
+
+
 class TooManyProofs(AggregatorError):
     """A commitment has had all the update arguments that it may have: another could show what it hides.
 

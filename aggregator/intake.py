@@ -153,6 +153,7 @@ class Intake:
             await self._receive(messages, claim, draft)
             await off_loop(_check_content, claim, terms, draft)
             await off_loop(draft.keep)
+            self._tools.boundary("store.update")
 
     async def _admissible(self, claim: _Claim) -> Update | None:
         """The stored update, if this one came before; refuses what the round cannot take."""

@@ -7,6 +7,7 @@ from typing import Any, NoReturn, TypeAlias
 import grpc
 from grpc.aio import ServerInterceptor, ServicerContext
 
+from aggregator.errors import ChainBehind
 from contracts.bindings import ChainUnavailable
 from process.logs import Log
 from protocol.refusals import ChainDown, DiskFull, InternalError, Refusal
@@ -81,7 +82,7 @@ class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the s
         match error:
             case Refusal():
                 return error
-            case ChainUnavailable():
+            case ChainUnavailable() | ChainBehind():
                 return ChainDown("the aggregator's chain does not answer; nothing was lost, try again")
             case StorageFull():
                 return DiskFull("the aggregator's disk is full; nothing was kept")

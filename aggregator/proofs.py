@@ -71,6 +71,7 @@ class Proofs:
             )
         finally:
             watch.unwanted.set()
+        self._tools.boundary("proof.linear")
         await off_loop(self._tools.state.count_argument, hiding)
         return proof
 
@@ -89,6 +90,7 @@ class Proofs:
         proof = await off_loop(self._stored, round, Layer.RULE)
         if proof is None:
             proof = await self._tools.with_prover(self._tools.prover.prove, statement.rule_circuit, inputs)
+            self._tools.boundary("proof.rule")
         expected = (*(x for vector in inputs for x in vector), *accept, *score)
         _require_equal("instances of the rule proof", expected, proof.instances)
         await off_loop(self._keep, round, Layer.RULE, proof)
@@ -108,6 +110,7 @@ class Proofs:
 
     def _keep(self, round: int, layer: Layer, proof: Proof) -> None:
         cid = self._tools.store.put(proof.to_json().encode())
+        self._tools.boundary("store.proof")
         self._tools.state.put_proof(self._task_id, round, layer, cid)
 
 

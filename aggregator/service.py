@@ -13,7 +13,16 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from merit.v1 import models_pb2_grpc, proofs_pb2_grpc, rounds_pb2_grpc, tasks_pb2_grpc, updates_pb2_grpc
 
 from aggregator.config import AggregatorConfig
-from aggregator.errors import Disagreement, StateLost, Stopping, TooManyProofs
+from aggregator.errors import (
+    AggregatorError,
+    DeepReorg,
+    Disagreement,
+    StateLost,
+    StateTakenOver,
+    Stopping,
+    TooManyProofs,
+)
+from aggregator.finality import Finality
 from aggregator.intake import Intake
 from aggregator.interceptor import Refusals
 from aggregator.machine import Machine
@@ -47,6 +56,8 @@ _MOST_PAUSE_SECONDS = 30.0
 _THREADS = 32
 # Fatal for a task: another attempt would give the same answer.
 _FINAL = (Disagreement, StateLost, TooManyProofs)
+# Fatal for the process: what it knows is not the chain's, or not its own any more.
+_FATAL = (DeepReorg, StateTakenOver)
 
 
 async def serve(config: AggregatorConfig) -> None:
@@ -73,12 +84,18 @@ class Aggregator:
         port: where it listens, once it does.
     """
 
-    def __init__(self, config: AggregatorConfig, *, prover: Prover | None = None) -> None:
+    def __init__(
+        self,
+        config: AggregatorConfig,
+        *,
+        prover: Prover | None = None,
+        boundary: Callable[[str], None] = lambda _: None,
+    ) -> None:
         account = load_account(config.key_file)
         chain = Chain(config.rpc_url)
         market = Market(chain, config.market)
         identity = {"chain": str(chain.chain_id), "market": market.address, "aggregator": account.address}
-        state = State(config.database, identity)
+        state = State(config.database, identity, boundary)
         store = ContentStore(config.data_directory / "objects")
         store.remove_drafts()
         self.port = 0
@@ -90,10 +107,13 @@ class Aggregator:
             prover=prover or Prover(),
             state=state,
             store=store,
+            finality=Finality(chain, state, config.reorg_depth_blocks),
+            boundary=boundary,
             log=logs.get(role="aggregator"),
         )
         self.registry = Registry(self.tools)
         self._machines: set[asyncio.Task[None]] = set()
+        self._failure: AggregatorError | None = None
 
     def stop(self) -> None:
         """Asks for an orderly end: calls are refused, the steps under way finish."""
@@ -105,6 +125,11 @@ class Aggregator:
         self.tools.state.close()
 
     async def run(self) -> None:
+        """Serves until `stop`.
+
+        Raises:
+            DeepReorg, StateTakenOver: it must not go on.
+        """
         # Threads wait for disk and chain far more than they work.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         server, health_service = self._server()
@@ -125,6 +150,8 @@ class Aggregator:
         finally:
             self.tools.draining.set()
             await self._drain(server, health_service, workers)
+        if self._failure is not None:
+            raise self._failure
 
     def _server(self) -> tuple[grpc.aio.Server, Any]:
         tools, registry = self.tools, self.registry
@@ -188,6 +215,11 @@ class Aggregator:
                 return await action()
             except (*_FINAL, Stopping, UnacceptableTerms):
                 raise
+            except _FATAL as error:
+                self.tools.log.critical("service.failed", error=str(error))
+                self._failure = error
+                self.stop()
+                raise Stopping from error
             except Exception as error:
                 if self.tools.draining.is_set():
                     raise Stopping from error

@@ -1,25 +1,41 @@
 """The aggregator's durable state. Every method is one transaction; what it returned is on disk."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 
-from sqlalchemy import URL, select
+from eth_typing import ChecksumAddress
+from sqlalchemy import URL, delete, select
 from sqlalchemy.orm import Session
 
 from aggregator.database import Database
 from aggregator.errors import TooManyProofs
-from aggregator.records import FINAL_STEPS, Layer, Model, Report, Round, Step, Update
+from aggregator.records import (
+    FINAL_STEPS,
+    Checkpoint,
+    Layer,
+    Model,
+    Purpose,
+    Report,
+    Round,
+    Step,
+    Transaction,
+    Update,
+)
 from aggregator.tables import (
     ArgumentRow,
+    CheckpointRow,
     JournalRow,
     ModelRow,
     ProofRow,
     RoundRow,
     TaskRow,
+    TransactionRow,
     UpdateRow,
     coordinates,
 )
 from circuits.bn254 import G1Point
 from circuits.linear.update_argument import MAX_PROOFS_OF_A_COMMITMENT
+from contracts.bindings import NOBODY
 from protocol.refusals import LateUpdate, PointAlreadyUsed, RoundFull, RoundNotCollecting, SecondUpdate
 
 
@@ -56,9 +72,10 @@ class State:
     # ----------------------------------------------------------------- rounds
 
     def open_round(self, report: Report, commit_deadline_seconds: int) -> None:
-        """A round begins to collect. Again does nothing."""
+        """A round begins to collect. Again does nothing, unless the chain has opened it anew with another deadline."""
         with self._database.writing("open_round") as session:
-            if session.get(RoundRow, (report.task_id, report.round)) is None:
+            row = session.get(RoundRow, (report.task_id, report.round))
+            if row is None:
                 row = RoundRow(
                     task_id=report.task_id,
                     round=report.round,
@@ -68,6 +85,9 @@ class State:
                 session.add(row)
                 session.flush()
                 session.add(JournalRow.of(report))
+            elif row.step == Step.COLLECTING and row.commit_deadline_seconds != commit_deadline_seconds:
+                row.commit_deadline_seconds = commit_deadline_seconds
+                session.add(JournalRow.of(replace(report, rolled_back=True)))
 
     def round(self, task_id: int, round: int) -> Round | None:
         with self._database.reading() as session:
@@ -79,18 +99,22 @@ class State:
         with self._database.writing("finish") as session:
             self._finish(session, report)
 
-    def seal(self, report: Report, anchor: Update | None = None) -> None:
+    def seal(
+        self, report: Report, anchor: Update | None = None, joined: Container[ChecksumAddress] | None = None
+    ) -> None:
         """The round takes no more updates, and the ones it has get their slots, in the order of arrival.
 
         Args:
             anchor: what comes first, in slot 0: one of the updates, or one that nobody has sent.
+            joined: whose updates get a slot; by default everybody's.
         """
         with self._database.writing("seal") as session:
             if _require_round(session, report.task_id, report.round).step != Step.COLLECTING:
                 return
-            rows = list(_update_rows(session, report.task_id, report.round))
+            everybody = _update_rows(session, report.task_id, report.round)
+            rows = [row for row in everybody if joined is None or row.trainer in joined]
             if anchor is not None:
-                first = next((row for row in rows if row.trainer == anchor.trainer), None)
+                first = next((row for row in everybody if row.trainer == anchor.trainer), None)
                 if first is None:
                     first = UpdateRow.of(anchor)
                     session.add(first)
@@ -102,7 +126,7 @@ class State:
     def judge(self, report: Report, accept: Sequence[int], score: Sequence[int]) -> None:
         """The rule is proven: each update's outcome, by slot."""
         with self._database.writing("judge") as session:
-            for row in _update_rows(session, report.task_id, report.round):
+            for row in _slotted_rows(session, report.task_id, report.round):
                 assert row.slot is not None
                 row.accepted, row.score = bool(accept[row.slot]), score[row.slot]
             self._finish(session, report)
@@ -110,10 +134,32 @@ class State:
     def settle(self, report: Report, paid_wei: Sequence[int]) -> None:
         """The round is settled: what each update was paid, by slot."""
         with self._database.writing("settle") as session:
-            for row in _update_rows(session, report.task_id, report.round):
+            for row in _slotted_rows(session, report.task_id, report.round):
                 assert row.slot is not None
                 row.paid_wei = str(paid_wei[row.slot])
             self._finish(session, report)
+
+    def roll_back(self, report: Report, taken_back: Sequence[Transaction] = ()) -> None:
+        """The chain took back what came after a step. What does not follow from that step any more is forgotten.
+
+        Args:
+            taken_back: transactions that are not mined any more.
+        """
+        with self._database.writing("roll_back") as session:
+            for transaction in taken_back:
+                session.merge(TransactionRow.of(replace(transaction, block=None)))
+            _require_round(session, report.task_id, report.round).step = report.step
+            for row in _update_rows(session, report.task_id, report.round):
+                row.paid_wei = row.paid_wei if report.step >= Step.SETTLED else None
+                if report.step < Step.RULE_PROVEN:
+                    row.accepted = row.score = None
+                if report.step == Step.COLLECTING:
+                    row.slot = None
+            if report.step == Step.COLLECTING:
+                of_round = {"task_id": report.task_id, "round": report.round}
+                session.execute(delete(ProofRow).filter_by(**of_round))
+                session.execute(delete(UpdateRow).filter_by(**of_round, trainer=NOBODY))
+            session.add(JournalRow.of(replace(report, rolled_back=True)))
 
     # ---------------------------------------------------------------- updates
 
@@ -151,7 +197,10 @@ class State:
     def updates(self, task_id: int, round: int) -> list[Update]:
         """The round's updates: by slot, or in the order of arrival while it collects."""
         with self._database.reading() as session:
-            return [row.record() for row in _update_rows(session, task_id, round)]
+            row = session.get(RoundRow, (task_id, round))
+            sealed = row is not None and row.step != Step.COLLECTING
+            rows = (_slotted_rows if sealed else _update_rows)(session, task_id, round)
+            return [row.record() for row in rows]
 
     # ------------------------------------------------------- models and proofs
 
@@ -192,6 +241,36 @@ class State:
                 row.count += 1
                 session.add(row)
 
+    # ------------------------------------------------------------------- chain
+
+    def transaction(self, task_id: int, round: int, purpose: Purpose) -> Transaction | None:
+        """The latest one for a purpose."""
+        with self._database.reading() as session:
+            row = session.get(TransactionRow, (task_id, round, purpose))
+            return None if row is None else row.record()
+
+    def put_transaction(self, transaction: Transaction) -> None:
+        with self._database.writing("put_transaction") as session:
+            session.merge(TransactionRow.of(transaction))
+
+    def transactions(self, task_id: int, *, after_block: int) -> list[Transaction]:
+        """Those that were mined after a block."""
+        query = select(TransactionRow).where(TransactionRow.task_id == task_id, TransactionRow.block > after_block)
+        with self._database.reading() as session:
+            return [row.record() for row in session.scalars(query.order_by(TransactionRow.block))]
+
+    def checkpoint(self, depth_blocks: int) -> Checkpoint | None:
+        """The latest block that was final at this depth."""
+        with self._database.reading() as session:
+            row = session.get(CheckpointRow, depth_blocks)
+            return None if row is None else row.record()
+
+    def put_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Replaces the one before, whatever its depth."""
+        with self._database.writing("put_checkpoint") as session:
+            session.execute(delete(CheckpointRow))
+            session.add(CheckpointRow.of(checkpoint))
+
     # ---------------------------------------------------------------- journal
 
     def reports(
@@ -203,6 +282,14 @@ class State:
             query = query.where(JournalRow.round == round)
         with self._database.reading() as session:
             return [row.record() for row in session.scalars(query.order_by(JournalRow.cursor).limit(limit))]
+
+    def step_before_end(self, task_id: int, round: int) -> Step:
+        """Where a round was before it expired."""
+        query = select(JournalRow.step).where(
+            JournalRow.task_id == task_id, JournalRow.round == round, JournalRow.step != Step.EXPIRED
+        )
+        with self._database.reading() as session:
+            return Step(session.scalars(query.order_by(JournalRow.cursor.desc()).limit(1)).one())
 
     # ---------------------------------------------------------------- private
 
@@ -242,6 +329,11 @@ def _require_round(session: Session, task_id: int, round: int) -> RoundRow:
 def _update_rows(session: Session, task_id: int, round: int) -> Sequence[UpdateRow]:
     query = select(UpdateRow).where(UpdateRow.task_id == task_id, UpdateRow.round == round)
     return session.scalars(query.order_by(UpdateRow.slot, UpdateRow.update_id)).all()
+
+
+def _slotted_rows(session: Session, task_id: int, round: int) -> Sequence[UpdateRow]:
+    """Those of a sealed round: whoever is no trainer any more has no slot."""
+    return [row for row in _update_rows(session, task_id, round) if row.slot is not None]
 
 
 def _find_update(session: Session, task_id: int, round: int, trainer: str) -> Update | None:

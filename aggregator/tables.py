@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from aggregator.records import Model, Purpose, Report, Round, Step, Transaction, Update
+from aggregator.records import Checkpoint, Model, Purpose, Report, Round, Step, Transaction, Update
 from circuits.bn254 import G1Point
 from contracts.bindings import NOBODY
 
@@ -271,13 +271,20 @@ class TransactionRow(Base):
 
 
 class CheckpointRow(Base):
-    """The latest block that was so deep that nothing before it is looked at again."""
+    """The latest block that was so deep that nothing up to it is looked at again. There is one row."""
 
     __tablename__ = "checkpoint"
 
     depth_blocks: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int]
     hash: Mapped[bytes]
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> "CheckpointRow":
+        return cls(depth_blocks=checkpoint.depth_blocks, number=checkpoint.number, hash=checkpoint.hash)
+
+    def record(self) -> Checkpoint:
+        return Checkpoint(depth_blocks=self.depth_blocks, number=self.number, hash=self.hash)
 
 
 def coordinates(point: G1Point) -> tuple[bytes, bytes]:

@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 from eth_account.signers.local import LocalAccount
 
 from aggregator.config import AggregatorConfig
+from aggregator.finality import Finality
 from aggregator.state import State
 from circuits.prover import Prover
 from contracts.bindings import Chain, Market
@@ -25,6 +26,7 @@ T = TypeVar("T")
 class Tools:
     """Attributes:
     draining: set once the process has been asked to stop.
+    boundary: called by name wherever a killed process would leave something half done; tests end it there.
     """
 
     config: AggregatorConfig
@@ -34,7 +36,9 @@ class Tools:
     prover: Prover
     state: State
     store: ContentStore
+    finality: Finality
     log: Log
+    boundary: Callable[[str], None] = lambda _: None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     _provers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="prover"))
 

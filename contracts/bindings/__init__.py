@@ -15,6 +15,7 @@ from contracts.bindings.errors import (
     LocalChainFailed,
     MalformedTask,
     NotAContract,
+    TransactionReplaced,
     TransactionReverted,
     TransactionTimeout,
     UntrustedVerifier,
@@ -37,6 +38,7 @@ from contracts.bindings.records import (
     TaskState,
     TaskView,
 )
+from contracts.bindings.signed import Journal, Signed
 
 __all__ = [
     "NATIVE",
@@ -49,6 +51,7 @@ __all__ = [
     "ChainUnavailable",
     "Deployment",
     "Domain",
+    "Journal",
     "LocalChainFailed",
     "MalformedTask",
     "Market",
@@ -61,10 +64,12 @@ __all__ = [
     "RoundState",
     "RoundView",
     "Settlement",
+    "Signed",
     "Submission",
     "TaskConfig",
     "TaskState",
     "TaskView",
+    "TransactionReplaced",
     "TransactionReverted",
     "TransactionTimeout",
     "UntrustedVerifier",
