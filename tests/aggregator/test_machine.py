@@ -228,9 +228,6 @@ async def test_round_that_was_not_settled_in_time_is_over(stage: Stage) -> None:
     async with stage.running() as (_, client):
         task_id = await stage.open_task(client)
         await stage.send(client, task_id, 0)
-        await stage.reached(client, task_id, 0, Step.COMMITTED)
-        await asyncio.sleep(1)
-        await asyncio.to_thread(stage.market.expire_round, stage.outsider, task_id, 0)
         assert (await finished(client, task_id))[-1] == (0, Step.EXPIRED)
         assert stage.market.credit(task_id, stage.trainers[0].address)[0] > 0
 
@@ -269,7 +266,7 @@ async def test_updates_on_chain_must_be_the_sealed_ones(stage: Stage) -> None:
     """Whoever else holds the operator's key has committed the same updates to other slots."""
     async with stage.running() as (aggregator, client):
         commit = aggregator.tools.market.commit_round
-        aggregator.tools.market.commit_round = lambda *args: commit(*args[:-1], args[-1][::-1])  # type: ignore[method-assign]
+        aggregator.tools.market.commit_round = lambda *args: commit(*args[:-2], args[-2][::-1])  # type: ignore[method-assign]
         task_id = await stage.open_task(client)
         await stage.send(client, task_id, 0)
         assert (await finished(client, task_id))[-1] == (0, Step.SEALED)
@@ -282,13 +279,13 @@ async def test_outcome_on_chain_must_be_the_proven_one(field: str, stage: Stage)
     async with stage.running() as (aggregator, client):
         settle = aggregator.tools.market.settle_round
 
-        def dishonest(account: Any, task_id: int, round: int, settlement: Settlement) -> Any:
+        def dishonest(account: Any, task_id: int, round: int, settlement: Settlement, journal: Any) -> Any:
             edited = {
                 "accept": (*settlement.accept[:3], False, *settlement.accept[4:]),
                 "scores": (*settlement.scores[:3], 0, *settlement.scores[4:]),
             }
             changes = edited if field == "accept" else {"scores": edited["scores"]}
-            return settle(account, task_id, round, replace(settlement, **changes))
+            return settle(account, task_id, round, replace(settlement, **changes), journal)
 
         aggregator.tools.market.settle_round = dishonest  # type: ignore[method-assign]
         task_id = await stage.open_task(client)
@@ -569,7 +566,7 @@ async def test_settlement_by_somebody_else_is_taken_as_done(stage: Stage, monkey
         settle = aggregator.tools.market.settle_round
 
         def overtaken(account: Any, *args: Any) -> Any:
-            settle(stage.outsider, *args)
+            settle(stage.outsider, *args[:-1])
             return settle(account, *args)
 
         monkeypatch.setattr(aggregator.tools.market, "settle_round", overtaken)
