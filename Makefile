@@ -70,6 +70,9 @@ native-test: setup
 
 contracts-test: setup contracts-gas
 	cd contracts && tools/forge test --no-match-contract GasTest
+	@# As `contracts-coverage` compiles: a function that needs the IR would end that.
+	cd contracts && FOUNDRY_OUT=cache/plain/out FOUNDRY_CACHE_PATH=cache/plain/cache FOUNDRY_VIA_IR=false FOUNDRY_OPTIMIZER=false \
+		tools/forge build --quiet --skip test
 
 # Fails when a round's gas is not what contracts/snapshots says; `make contracts-gas-update` accepts the new numbers.
 contracts-gas: setup

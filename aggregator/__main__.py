@@ -16,9 +16,11 @@ from process.errors import ConfigurationError, KeyFileError
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m aggregator", description="Runs the aggregator.")
     parser.add_argument("--config", type=Path, required=True, help="a TOML or JSON file, see aggregator/config.py")
+    parser.add_argument("--ray", metavar="ADDRESS", help="make proofs on this Ray cluster (also MERIT_RAY_ADDRESS)")
     args = parser.parse_args()
     try:
-        asyncio.run(serve(load(AggregatorConfig, args.config)))
+        config = load(AggregatorConfig, args.config)
+        asyncio.run(serve(config.model_copy(update={"ray_address": args.ray}) if args.ray else config))
     except (AggregatorError, ConfigurationError, KeyFileError, BindingsError) as error:
         print(f"aggregator: {error}", file=sys.stderr)
         return 1

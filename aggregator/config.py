@@ -1,6 +1,7 @@
 """Configuration of the aggregator's process."""
 
 import ipaddress
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -40,6 +41,12 @@ class AggregatorConfig(Configuration):
     """Follow reorganisations of so many blocks, and stop at deeper ones; by default 12, and none on a local chain."""
     max_logrows: int = Field(default=21, ge=10, le=26)
     """Refuse tasks with a larger domain: proofs take memory (512 bytes a row) and time with 2^logrows."""
+    proof_workers: int = Field(default=2, ge=1, le=256)
+    """So many proofs may be under way at once, each in a process of its own, if memory allows."""
+    proof_memory_bytes: int | None = Field(default=None, ge=1 << 28)
+    """What proofs may take on a machine together; by default what is available there at the start."""
+    ray_address: str | None = Field(default_factory=lambda: os.environ.get("MERIT_RAY_ADDRESS"))
+    """Proofs are made on this Ray cluster (extra `ray`), as `ray.init` takes it; by default on this machine."""
     min_commit_window_seconds: int = Field(default=60, ge=1)
     min_settle_window_seconds: int = Field(default=600, ge=1)
     """Refuse tasks with shorter windows: a round that is not settled in time costs the bond."""

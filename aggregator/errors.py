@@ -95,3 +95,36 @@ class TooManyProofs(AggregatorError):
 
 class Stopping(AggregatorError):
     """The process has been asked to stop; the task goes on where it is when the process is back."""
+
+
+class JobTooLarge(AggregatorError):
+    """A proof takes more memory than any machine has for proofs.
+
+    Attributes:
+        need_bytes: what it takes at most. limit_bytes: the most that a machine has.
+    """
+
+    def __init__(self, need_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"proof: it may take {need_bytes >> 20} MiB of memory, and no machine has more than {limit_bytes >> 20} MiB"
+            " for proofs (proof_memory_bytes)"
+        )
+        self.need_bytes = need_bytes
+        self.limit_bytes = limit_bytes
+
+
+class WorkerLost(AggregatorError):
+    """A worker process died, was not heard of for too long, or was killed; what it was making is gone."""
+
+
+class JobFailed(AggregatorError):
+    """Workers were lost over a proof, time and again.
+
+    Attributes:
+        kind: of the job. attempts: how many there were.
+    """
+
+    def __init__(self, kind: str, attempts: int, reason: str) -> None:
+        super().__init__(f"{kind} proof: {attempts} workers were lost over it, the last because: {reason}")
+        self.kind = kind
+        self.attempts = attempts

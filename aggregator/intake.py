@@ -21,7 +21,7 @@ from aggregator.state import point_already_used, require_same
 from aggregator.tools import Tools, off_loop
 from circuits.bn254 import G1Point
 from circuits.commitment import check_opening, fits_round
-from circuits.errors import CommitmentMismatch, DegenerateColumn, FieldError
+from circuits.errors import CommitmentMismatch, FieldError
 from contracts.bindings import eip712
 from protocol import wire
 from protocol.refusals import (
@@ -35,7 +35,6 @@ from protocol.refusals import (
     OutOfRange,
     RoundNotCollecting,
     TooManyUploads,
-    Unprovable,
     WrongCommitment,
 )
 from protocol.terms import Derived
@@ -258,12 +257,6 @@ def _check_content(claim: _Claim, terms: Derived, draft: Draft) -> None:
         raise MalformedContent(str(error), field=error.field, limit=error.limit) from None
     except FieldError as error:
         raise OutOfRange(str(error), field=error.field, limit=error.limit) from None
-    try:
-        column.check_digits(statement.fmt)
-    except DegenerateColumn as error:
-        raise Unprovable(
-            f"salts: base-4 digit {error.digit} is 0 in every row", field="salts", limit="salts drawn at random"
-        ) from None
     try:
         check_opening(column, claim.point, terms.srs)
     except CommitmentMismatch:

@@ -4,8 +4,11 @@ Anyone can name this aggregator in a task: a settle window of a second would tak
 """
 
 from aggregator.config import AggregatorConfig
+from aggregator.errors import JobTooLarge
+from aggregator.jobs import Jobs
+from aggregator.jobs.job import linear_memory_bytes, rule_memory_bytes
 from contracts.bindings import NATIVE, TaskConfig
-from protocol.terms import UnacceptableTerms
+from protocol.terms import UnacceptableTerms, statement_of
 
 
 def check_policy(terms: TaskConfig, config: AggregatorConfig) -> None:
@@ -17,6 +20,20 @@ def check_policy(terms: TaskConfig, config: AggregatorConfig) -> None:
     _at_least("reward_per_round_wei", terms.reward_per_round_wei, config.min_reward_per_round_wei)
     _at_most("bond_wei", terms.bond_wei, config.max_bond_wei)
     _at_most("k", terms.k, config.max_logrows)
+
+
+def check_memory(terms: TaskConfig, jobs: Jobs) -> None:
+    """UnacceptableTerms, naming the field, if a proof of a full round would fit no machine that proves here."""
+    statement = statement_of(terms)
+    needs = {
+        "k": linear_memory_bytes(logrows=statement.logrows, columns=statement.slots, fmt=statement.fmt),
+        "slots": rule_memory_bytes(statement.rule_circuit.settings.logrows),
+    }
+    for field, need_bytes in needs.items():
+        try:
+            jobs.require_fits(need_bytes)
+        except JobTooLarge as error:
+            raise UnacceptableTerms(field, getattr(terms, field), str(error)) from error
 
 
 def _at_least(field: str, value: int, minimum: int) -> None:

@@ -25,8 +25,10 @@ from aggregator.errors import (
 from aggregator.finality import Finality
 from aggregator.intake import Intake
 from aggregator.interceptor import Refusals
+from aggregator.jobs import Jobs, Pool
+from aggregator.jobs.choice import pool_of
 from aggregator.machine import Machine
-from aggregator.policy import check_policy
+from aggregator.policy import check_memory, check_policy
 from aggregator.served import Registry, ServedTask
 from aggregator.servicers.models import Models
 from aggregator.servicers.proofs import ProofDownloads
@@ -89,14 +91,18 @@ class Aggregator:
         config: AggregatorConfig,
         *,
         prover: Prover | None = None,
+        pool: Pool | None = None,
         boundary: Callable[[str], None] = lambda _: None,
     ) -> None:
         account = load_account(config.key_file)
         chain = Chain(config.rpc_url)
         market = Market(chain, config.market)
         identity = {"chain": str(chain.chain_id), "market": market.address, "aggregator": account.address}
-        state = State(config.database, identity, boundary)
         store = ContentStore(config.data_directory / "objects")
+        prover = prover or Prover()
+        log = logs.get(role="aggregator")
+        jobs = Jobs(pool or pool_of(config, store, prover), log)
+        state = State(config.database, identity, boundary)
         store.remove_drafts()
         self.port = 0
         self.tools = Tools(
@@ -104,12 +110,13 @@ class Aggregator:
             account=account,
             chain=chain,
             market=market,
-            prover=prover or Prover(),
+            prover=prover,
+            jobs=jobs,
             state=state,
             store=store,
             finality=Finality(chain, state, config.reorg_depth_blocks),
             boundary=boundary,
-            log=logs.get(role="aggregator"),
+            log=log,
         )
         self.registry = Registry(self.tools)
         self._machines: set[asyncio.Task[None]] = set()
@@ -121,6 +128,7 @@ class Aggregator:
 
     def close(self) -> None:
         """Gives back processes and files; call it after `run`."""
+        self.tools.jobs.close()
         self.tools.prover.close()
         self.tools.state.close()
 
@@ -132,6 +140,7 @@ class Aggregator:
         """
         # Threads wait for disk and chain far more than they work.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+        await self.tools.jobs.open()
         server, health_service = self._server()
         await server.start()
         for name in ("", *SERVICES):
@@ -197,6 +206,7 @@ class Aggregator:
     async def _check_terms(self, task: ServedTask) -> None:
         try:
             check_policy(task.config, self.tools.config)
+            check_memory(task.config, self.tools.jobs)
             task.derived = await self._insist(
                 lambda: self.tools.with_prover(check_terms, task.config, self.tools.chain, self.tools.prover),
                 f"terms of task {task.task_id}",
@@ -242,5 +252,6 @@ class Aggregator:
             _, late = await asyncio.wait(self._machines, timeout=drain_seconds)
             for machine in late:
                 machine.cancel()
+        await self.tools.jobs.drain()
         await stopping
         self.tools.log.info("service.stopped")

@@ -12,6 +12,7 @@ from eth_account.signers.local import LocalAccount
 
 from aggregator.config import AggregatorConfig
 from aggregator.finality import Finality
+from aggregator.jobs import Jobs
 from aggregator.state import State
 from circuits.prover import Prover
 from contracts.bindings import Chain, Market
@@ -25,6 +26,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, kw_only=True)
 class Tools:
     """Attributes:
+    prover: for keys; proofs are made by jobs.
     draining: set once the process has been asked to stop.
     boundary: called by name wherever a killed process would leave something half done; tests end it there.
     """
@@ -34,6 +36,7 @@ class Tools:
     chain: Chain
     market: Market
     prover: Prover
+    jobs: Jobs
     state: State
     store: ContentStore
     finality: Finality
@@ -47,7 +50,7 @@ class Tools:
         return max(int(time.time()), await off_loop(self.chain.now_seconds))
 
     async def with_prover(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs what needs the prover, in a thread apart: it takes minutes, and uploads must not wait for it."""
+        """Runs what needs keys, in a thread apart: making them takes minutes, and uploads must not wait for it."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._provers, partial(function, *args, **kwargs))
 

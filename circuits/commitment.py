@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from circuits.bn254 import G1Point
-from circuits.errors import DegenerateColumn, FieldError
+from circuits.errors import FieldError
 from circuits.fixedpoint import FixedPoint
 from circuits.native import translated
 from circuits.srs import Srs
@@ -59,18 +59,6 @@ class Column:
                     f"{field}[{index}]", int(vector[index]), f"it must lie in [{fmt.lowest}, {fmt.highest}]"
                 )
 
-    def check_digits(self, fmt: FixedPoint) -> None:
-        """DegenerateColumn if a base-4 digit of row + 2^(b-1) is 0 on every row: such a column cannot be proven.
-
-        One trainer could otherwise send it and stop a round. `check_range` has passed.
-        """
-        half = -fmt.lowest
-        seen = (self.tail + half) | int(np.bitwise_or.reduce(self.values + half))
-        seen |= int(np.bitwise_or.reduce(self.salts + half))
-        for digit in range(fmt.bits // 2):
-            if not seen >> 2 * digit & 3:
-                raise DegenerateColumn(0, digit)
-
 
 def smallest_logrows(dim: int) -> int:
     """log2 of the smallest domain, of 2^10 rows at least, that holds a column of this dim."""
@@ -86,7 +74,7 @@ def draw_salts(fmt: FixedPoint) -> NDArray[np.int64]:
 def empty_column(dim: int, fmt: FixedPoint) -> Column:
     """The fixed public column without data: zeros, and salts (129 i mod 2^b) - 2^(b-1) in salt row i.
 
-    They go through the whole range, so that no base-4 digit is 0 on every row, and there is something to commit to.
+    They go through the whole range; any fixed salts would do, but for zeros, which would commit to the tail alone.
     """
     salts = (129 * np.arange(SALT_ROWS, dtype=np.int64)) % (1 << fmt.bits) + fmt.lowest
     return Column(values=np.zeros(dim, dtype=np.int64), salts=salts)

@@ -62,19 +62,3 @@ class InvalidProof(ProverError):
 
 class ProofCancelled(ProverError):
     """A proof, or a string, was not finished because its caller did not want it any more."""
-
-
-class DegenerateColumn(CircuitError):
-    """A base-4 digit of a column is 0 on every row, so no update argument can speak of the column.
-
-    Attributes:
-        column: index of the column. digit: index of the digit, lowest first.
-    """
-
-    def __init__(self, column: int, digit: int) -> None:
-        super().__init__(column, digit)
-        self.column = column
-        self.digit = digit
-
-    def __str__(self) -> str:
-        return f"column {self.column}: its base-4 digit {self.digit} is 0 on every row, which cannot be proven"

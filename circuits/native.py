@@ -24,8 +24,6 @@ def translated() -> Iterator[None]:
     except merit_native.GramTooLarge as error:
         where = f"gram[{error.row}][{error.column}]"
         raise errors.FieldError(where, "2^62 or more", "a magnitude must be below 2^62") from error
-    except merit_native.DegenerateColumn as error:
-        raise errors.DegenerateColumn(error.column, error.digit) from error
     except merit_native.CommitmentMismatch as error:
         raise errors.CommitmentMismatch(str(error)) from error
     except merit_native.SrsError as error:

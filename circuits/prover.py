@@ -24,7 +24,7 @@ from circuits.circuit import Circuit
 from circuits.errors import FieldError, InvalidProof, ProverError, UnsoundCircuit
 from circuits.proof import Proof, from_field, to_field
 from circuits.srs import Srs, file_name, generate
-from circuits.worker import Worker
+from circuits.worker import Here, Worker
 
 _MAX_VKA_WORDS = 1 << 12
 _JSON_EXACT = 1 << 53  # JSON numbers pass through float64
@@ -63,12 +63,19 @@ class Prover:
     Args:
         srs_directory: holds the kzg{k}.srs files.
         keys_directory: where keys are cached.
+        worker: what runs the library; `Here` in a process that is a worker itself.
     """
 
-    def __init__(self, *, srs_directory: Path | None = None, keys_directory: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        srs_directory: Path | None = None,
+        keys_directory: Path | None = None,
+        worker: Worker | Here | None = None,
+    ) -> None:
         self.srs_directory = srs_directory or paths.srs_directory()
         self.keys_directory = keys_directory or paths.keys_directory()
-        self._worker = Worker()
+        self._worker = worker or Worker()
 
     def __enter__(self) -> "Prover":
         return self

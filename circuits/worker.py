@@ -6,11 +6,13 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from circuits.errors import CircuitError, ProverCrashed, ProverError
+from circuits.native import Progress
 
 T = TypeVar("T")
 
@@ -25,31 +27,49 @@ class Worker:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
 
-    def call(self, job: Callable[..., T], *args: object, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> T:
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    def call(
+        self,
+        job: Callable[..., T],
+        *args: object,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        progress: Progress | None = None,
+    ) -> T:
         """job(*args), in the worker. `job` is a function of a module, its arguments and result can be pickled.
 
+        Args:
+            timeout_seconds: without a result, or a report of progress.
+            progress: answers, in this thread, what the job asks of its keyword argument of that name.
         Raises:
             CircuitError: whatever the job raised; any other failure of it becomes a ProverError.
-            ProverCrashed: the process died, or did not end within `timeout_seconds` (it is then killed).
+            ProverCrashed: the process died, or was not heard of for `timeout_seconds` (it is then killed).
         """
         name = job.__name__.strip("_")
         with self._turn:
             pipe = self._started()
             try:
-                pipe.send((job, args))
-                if not pipe.poll(timeout_seconds):
-                    raise ProverCrashed(f"{name}: no result after {timeout_seconds:g} seconds; the worker was ended")
-                outcome = pipe.recv()
+                pipe.send((job, args, progress is not None))
+                while True:
+                    if not pipe.poll(timeout_seconds):
+                        raise ProverCrashed(
+                            f"{name}: no result after {timeout_seconds:g} seconds; the worker was ended"
+                        )
+                    message: _Report | tuple[T] | CircuitError = pipe.recv()
+                    if not isinstance(message, _Report):
+                        break
+                    assert progress is not None
+                    pipe.send(progress(*message.step))
             except (EOFError, OSError) as error:
                 self._end()
                 raise ProverCrashed(f"{name}: the worker process died (out of memory?)") from error
             except BaseException:
                 self._end()
                 raise
-        if isinstance(outcome, CircuitError):
-            raise outcome
-        result: T = outcome[0]
-        return result
+        return result_of(message)
 
     def cancel(self) -> None:
         """Kills what runs now; its caller gets ProverCrashed, the next call a new process."""
@@ -83,6 +103,24 @@ class Worker:
         self._process = self._pipe = None
 
 
+class Here:
+    """The same calls in this very process, for one that is a worker itself."""
+
+    def call(self, job: Callable[..., T], *args: object) -> T:
+        return result_of(outcome_of(job, *args))
+
+    def cancel(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What a job's progress is, on its way to the parent, who answers."""
+
+    step: tuple[str, int, int]
+
+
 def _serve(pipe: Connection) -> None:
     # Native code prints and warns for itself; what goes wrong comes back as an exception.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -96,18 +134,31 @@ def _serve(pipe: Connection) -> None:
         os._exit(1)
 
     threading.Thread(target=follow_parent, daemon=True).start()
+
+    def ask(*step: Any) -> Any:
+        pipe.send(_Report(step))
+        return pipe.recv()
+
     while True:
         try:
-            job, args = pipe.recv()
+            job, args, follows = pipe.recv()
         except EOFError:
             return
-        pipe.send(_outcome(job, args))
+        pipe.send(outcome_of(job, *args, **({"progress": ask} if follows else {})))
 
 
-def _outcome(job: Callable[..., Any], args: tuple[object, ...]) -> tuple[Any] | CircuitError:
+def outcome_of(job: Callable[..., T], *args: object, **named: object) -> tuple[T] | CircuitError:
+    """What the job returned, or the error that its caller is to raise: it can be pickled."""
     try:
-        return (job(*args),)
+        return (job(*args, **named),)
     except CircuitError as error:
         return error
     except BaseException as error:  # a Rust panic is no Exception, and cannot be pickled
         return ProverError(f"{job.__name__.strip('_')}: {type(error).__name__}: {error}")
+
+
+def result_of(outcome: tuple[T] | CircuitError) -> T:
+    """The inverse of `outcome_of`."""
+    if isinstance(outcome, CircuitError):
+        raise outcome
+    return outcome[0]

@@ -83,7 +83,7 @@ class SecondUpdate(Refusal, code="SECOND_UPDATE", status=grpc.StatusCode.ALREADY
 
 
 class RoundFull(Refusal, code="ROUND_FULL", status=grpc.StatusCode.RESOURCE_EXHAUSTED):
-    """Every slot of the round is taken."""
+    """Every slot of the round that is for a trainer is taken."""
 
 
 class InvalidChunk(Refusal, code="INVALID_CHUNK", status=grpc.StatusCode.INVALID_ARGUMENT):
@@ -104,10 +104,6 @@ class MalformedContent(Refusal, code="MALFORMED_OBJECT", status=grpc.StatusCode.
 
 class OutOfRange(Refusal, code="OUT_OF_RANGE", status=grpc.StatusCode.OUT_OF_RANGE):
     """An entry is outside the task's b-bit range."""
-
-
-class Unprovable(Refusal, code="UNPROVABLE", status=grpc.StatusCode.INVALID_ARGUMENT):
-    """A base-4 digit of the update is 0 on every row: one such update would keep the whole round from its proof."""
 
 
 class InvalidSignature(Refusal, code="INVALID_SIGNATURE", status=grpc.StatusCode.UNAUTHENTICATED):

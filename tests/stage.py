@@ -19,6 +19,9 @@ from eth_account.signers.local import LocalAccount
 from merit.v1.updates_pb2 import Dtype, UpdateHeader
 
 from aggregator.config import AggregatorConfig
+from aggregator.jobs import Job
+from aggregator.jobs.bench import Bench, Inputs
+from aggregator.jobs.pool import Report
 from aggregator.service import Aggregator
 from circuits.bn254 import G1Point
 from circuits.circuit import Circuit
@@ -88,6 +91,49 @@ class ReferenceProver(Prover):
         return Proof(data=b"rule", instances=(*triangle, *active, *params, *accept, *score))
 
 
+class StagePool:
+    """One seat in a thread of this process, where rules are proven by the stage's prover."""
+
+    elsewhere = False
+
+    def __init__(self, prover: Prover, store_directory: Path) -> None:
+        self._seat = StageSeat(prover, store_directory)
+
+    async def open(self) -> list["StageSeat"]:
+        return [self._seat]
+
+    def close(self) -> None: ...
+
+
+class StageSeat:
+    name = "the stage"
+    machine = "here"
+    budget_bytes = 1 << 40
+
+    def __init__(self, prover: Prover, store_directory: Path) -> None:
+        self._bench, self._store_directory = Bench(prover), store_directory
+        self._unwanted = threading.Event()
+
+    async def make(self, job: Job, report: Report) -> None:
+        self._unwanted.clear()
+
+        def progress(*step: Any) -> bool:
+            report(*step)
+            return not self._unwanted.is_set()
+
+        await asyncio.to_thread(self._bench.make, job, Inputs(self._store_directory), progress)
+
+    async def take(self) -> Proof:
+        return self._bench.take()
+
+    def stop(self) -> None:
+        self._unwanted.set()
+
+    def kill(self) -> None: ...
+
+    async def replace(self) -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Update:
     """A trainer's update, ready to be sent."""
@@ -147,10 +193,16 @@ class Stage:
         }
         return AggregatorConfig.model_validate(fields | changes)
 
+    def aggregator(self, **changes: object) -> Aggregator:
+        """One that is not running."""
+        config = self.config(**changes)
+        pool = StagePool(self.prover, config.data_directory / "objects")
+        return Aggregator(config, prover=self.prover, pool=pool)
+
     @asynccontextmanager
     async def running(self, **changes: object) -> AsyncIterator[tuple[Aggregator, AggregatorClient]]:
         """An aggregator and a connection to it; stopped in order at the end, unless it has ended itself."""
-        aggregator = await asyncio.to_thread(Aggregator, self.config(**changes), prover=self.prover)
+        aggregator = await asyncio.to_thread(self.aggregator, **changes)
         run = asyncio.create_task(aggregator.run())
         try:
             while not aggregator.port:

@@ -4,7 +4,7 @@ Prover and verifier are the Rust crate's. Columns are those of a round's filled 
 where it is an anchor that holds a sum of updates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -75,7 +75,7 @@ def prove(
     key: UpdateKey,
     *,
     context: bytes,
-    columns: Sequence[Column],
+    columns: Iterable[Column],
     points: Sequence[G1Point],
     progress: Progress | None = None,
 ) -> Proof:
@@ -85,11 +85,11 @@ def prove(
 
     Args:
         context: 32 bytes that the proof is bound to.
+        columns: looked at once, in order, so that they need not be in memory together.
         points: the columns' commitments, in order; 1 to 32.
         progress: see `circuits.native`.
     Raises:
         CommitmentMismatch: a column does not open its point.
-        DegenerateColumn: a column has a digit that is 0 on every row.
         FieldError: a row is out of range, or an inner product reaches 2^62.
         SrsError: the string is not the key's, or its side file is missing.
         ProofCancelled: `progress` answered False.

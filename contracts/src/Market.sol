@@ -28,6 +28,13 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
 
     uint256 private constant MAX_PAGE = 32;
 
+    /// @dev What all signatures of a round are over.
+    struct Signed {
+        bytes32 domain;
+        TaskId taskId;
+        Round round;
+    }
+
     /// @inheritdoc IMarket
     uint256 public taskCount;
 
@@ -338,28 +345,27 @@ contract Market is IMarket, EIP712, ReentrancyGuardTransient {
         private
         view
     {
-        bytes32 domain = _domainSeparatorV4();
+        // In memory, for the stack has no room for them beside the four arrays.
+        Signed memory signed = Signed(_domainSeparatorV4(), taskId, round);
         address[] calldata trainers = updates.trainers;
         Point[] calldata points = updates.points;
         bytes[] calldata cids = updates.cids;
         bytes[] calldata signatures = updates.signatures;
         if (first != 0) TaskTerms.requireCid(Commitments.entryOf(cids, 0));
         for (uint256 i = first; i < trainers.length; ++i) {
-            bytes32 digest = _digest(
-                domain, taskId, round, Commitments.entryOf(points, i), Commitments.entryOf(cids, i)
-            );
+            bytes32 digest = _digest(signed, Commitments.entryOf(points, i), Commitments.entryOf(cids, i));
             Commitments.requireSigned(trainers[i], digest, signatures, i);
         }
     }
 
-    function _digest(bytes32 domain, TaskId taskId, Round round, Point calldata point, bytes calldata cid)
+    function _digest(Signed memory signed, Point calldata point, bytes calldata cid)
         private
         pure
         returns (bytes32)
     {
         TaskTerms.requireCid(cid);
-        bytes32 message = Commitments.structHash(taskId, round, point, Commitments.digestOf(cid));
-        return MessageHashUtils.toTypedDataHash(domain, message);
+        bytes32 message = Commitments.structHash(signed.taskId, signed.round, point, Commitments.digestOf(cid));
+        return MessageHashUtils.toTypedDataHash(signed.domain, message);
     }
 
     function _requireProven(

@@ -15,9 +15,6 @@ pub enum Error {
     /// A Gram integer has 62 bits or more.
     #[error("gram[{row}][{column}]: its magnitude reaches 2^62")]
     GramTooLarge { row: usize, column: usize },
-    /// A digit of this column is 0 on every row: its commitment would be the point at infinity.
-    #[error("column {column}: digit {digit} is 0 on every row, so it has no commitment to prove with")]
-    DegenerateColumn { column: usize, digit: usize },
     /// A column, or a model, does not open the point that it was handed with.
     #[error("column {column}: it does not open the commitment that it was handed with")]
     CommitmentMismatch { column: usize },

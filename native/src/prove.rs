@@ -16,6 +16,7 @@ use crate::domain::{Domain, chunk_rows};
 use crate::error::{Error, Result};
 use crate::forms::{Form, evaluate, powers_of};
 use crate::gram::gram;
+use crate::point::lower;
 use crate::progress::{Callback, Stage};
 use crate::proof::{Proof, Values};
 use crate::quotient::{Quotient, RunningSum};
@@ -73,7 +74,8 @@ pub(crate) fn prove_with(
 ) -> Result<(Statement, Vec<u8>)> {
     require_inputs(srs, key, points, columns)?;
     srs.next_powers()?;
-    let digits = commit_digits(srs, key, points, columns, progress)?;
+    let masks = DigitMasks::draw(key, columns.len(), rng);
+    let digits = commit_digits(srs, key, points, columns, &masks, progress)?;
     let statement = Statement { context, points: points.to_vec(), gram: gram(columns, key.dim)? };
     let mut transcript = Transcript::new(key, &statement);
     digits.iter().for_each(|points| transcript.absorb_points(points));
@@ -89,8 +91,8 @@ pub(crate) fn prove_with(
     let eta = transcript.challenge();
 
     let weights = Quotient { alpha, beta, eta };
-    let quotients = weights.split(key, columns, &sum, progress)?;
-    let quotients = blind(key, quotients, rng);
+    let (quotients, top) = weights.split(key, columns, &masks, &sum, progress)?;
+    let quotients = blind(key, quotients, top, rng);
     let mut stage = Stage::start(progress, "commit to quotient", quotients.len())?;
     let mut commitments = [G1Affine::zero(); 3];
     for (slot, part) in commitments.iter_mut().zip(&quotients) {
@@ -104,11 +106,11 @@ pub(crate) fn prove_with(
     }
 
     let mut stage = Stage::start(progress, "open", 3)?;
-    let values = evaluate_all(key, columns, &sum, zeta);
+    let values = evaluate_all(key, columns, &masks, &sum, zeta);
     stage.step()?;
     transcript.absorb_scalars(&values.flat());
     let nu = transcript.challenge();
-    let w = open_batch(key, columns, &sum, quotients, zeta, nu).commit(srs)?;
+    let w = open_batch(key, columns, &masks, &sum, quotients, zeta, nu).commit(srs)?;
     stage.step()?;
     let w_next = open_sum(key, &sum, zeta * key.domain.omega).commit(srs)?;
     stage.step()?;
@@ -142,14 +144,32 @@ fn require_inputs(srs: &Srs, key: &Key, points: &[G1Affine], columns: &[Column])
     Ok(())
 }
 
+/// m_ij, by which the digits j >= 1 are blinded: d_ij + m_ij (X^n - 1). So a digit that is 0 on every row, which
+/// whoever chooses the rows can bring about, is committed to like any other.
+pub(crate) struct DigitMasks(Vec<Secret>);
+
+impl DigitMasks {
+    fn draw(key: &Key, columns: usize, rng: &mut (impl RngCore + CryptoRng)) -> Self {
+        let draw = |i| Secret::new((1..key.digits_of(i)).map(|_| Fr::rand(&mut *rng)).collect());
+        Self((0..columns).map(draw).collect())
+    }
+
+    /// Of the digits 1 .. m - 1 of column i.
+    pub(crate) fn of(&self, i: usize) -> &[Fr] {
+        &self.0[i]
+    }
+}
+
 /// D_ij for j >= 1, and that each column opens its point.
 fn commit_digits(
     srs: &Srs,
     key: &Key,
     points: &[G1Affine],
     columns: &[Column],
+    masks: &DigitMasks,
     progress: &mut Callback<'_>,
 ) -> Result<Vec<Vec<G1Affine>>> {
+    let vanishing = srs.next_powers()?[0].to_affine() - srs.power(0).to_affine();
     let mut stage = Stage::start(progress, "commit to digits", columns.len())?;
     let mut digits = Vec::with_capacity(columns.len());
     for (i, (column, point)) in columns.iter().zip(points).enumerate() {
@@ -157,11 +177,8 @@ fn commit_digits(
         if sums.column(column) != *point {
             return Err(Error::CommitmentMismatch { column: i });
         }
-        let own: Vec<G1Affine> = (1..key.digits_of(i)).map(|j| sums.digit(column, j)).collect();
-        if let Some(j) = own.iter().position(|point| point.is_zero()) {
-            return Err(Error::DegenerateColumn { column: i, digit: j + 1 });
-        }
-        digits.push(own);
+        let masked = |j: usize| lower(vanishing * masks.of(i)[j - 1] + sums.digit(column, j));
+        digits.push((1..key.digits_of(i)).map(masked).collect());
         stage.step()?;
     }
     Ok(digits)
@@ -203,8 +220,8 @@ fn running_sum(
     RunningSum { rows, mask: Zeroizing::new(std::array::from_fn(|_| Fr::rand(rng))), step }
 }
 
-/// Q0 + r0 X^n, Q1 - r0 + r1 X^n, Q2 - r1: what they sum to stays.
-fn blind(key: &Key, parts: [Secret; 3], rng: &mut (impl RngCore + CryptoRng)) -> [Polynomial; 3] {
+/// Q0 + r0 X^n, Q1 - r0 + r1 X^n, Q2 - r1, and what Q2 has at X^n: what they sum to stays.
+fn blind(key: &Key, parts: [Secret; 3], top: Fr, rng: &mut (impl RngCore + CryptoRng)) -> [Polynomial; 3] {
     debug_assert!(parts.iter().all(|part| part.len() == key.domain.n));
     let mut parts = parts.map(Polynomial::new);
     for i in 0..2 {
@@ -212,20 +229,21 @@ fn blind(key: &Key, parts: [Secret; 3], rng: &mut (impl RngCore + CryptoRng)) ->
         parts[i].high[0] += *mask;
         parts[i + 1].low[0] -= *mask;
     }
+    parts[2].high[0] = top;
     parts
 }
 
 /// All values at zeta by the rows' Lagrange weights: no transform.
-fn evaluate_all(key: &Key, columns: &[Column], sum: &RunningSum, zeta: Fr) -> Values {
+fn evaluate_all(key: &Key, columns: &[Column], masks: &DigitMasks, sum: &RunningSum, zeta: Fr) -> Values {
     let weights = key.domain.lagrange_at(zeta);
+    let vanishing = zeta.pow([key.domain.n as u64]) - Fr::ONE;
     let mut values = Values::default();
-    for column in columns {
+    for (i, column) in columns.iter().enumerate() {
         let (value, digits) = evaluate(column, &weights);
         values.columns.push(value);
-        values.digits.push(digits[1..].to_vec());
+        values.digits.push(digits[1..].iter().zip(masks.of(i)).map(|(d, m)| *d + *m * vanishing).collect());
     }
     values.selector = weights[..key.dim].iter().sum();
-    let vanishing = zeta.pow([key.domain.n as u64]) - Fr::ONE;
     let mask = |x: Fr| (sum.mask[0] + sum.mask[1] * x + sum.mask[2] * x.square()) * vanishing;
     let dot = |rows: &[Fr], weights: &[Fr]| -> Fr { rows.par_iter().zip(weights).map(|(z, w)| *z * w).sum() };
     values.z = dot(&sum.rows, &weights) + mask(zeta);
@@ -239,6 +257,7 @@ fn evaluate_all(key: &Key, columns: &[Column], sum: &RunningSum, zeta: Fr) -> Va
 fn open_batch(
     key: &Key,
     columns: &[Column],
+    masks: &DigitMasks,
     sum: &RunningSum,
     quotients: [Polynomial; 3],
     zeta: Fr,
@@ -251,9 +270,11 @@ fn open_batch(
 
     // Everything that is known by rows, in one transform.
     let mut rows = Secret::new(vec![Fr::ZERO; key.domain.n]);
-    for (column, weight) in columns.iter().zip(of_columns) {
+    let mut mask = Zeroizing::new(std::array::from_fn(|i| sum.mask[i] * last[1]));
+    for (i, (column, weight)) in columns.iter().zip(of_columns).enumerate() {
         let (own, others) = of_digits.split_at(column.digits() - 1);
         of_digits = others;
+        mask[0] += own.iter().zip(masks.of(i)).map(|(weight, m)| *weight * m).sum::<Fr>();
         let own: Vec<Fr> = std::iter::once(Fr::ZERO).chain(own.iter().copied()).collect();
         Form::new(column.bits(), *weight, &own).add_to(column, &mut rows);
     }
@@ -262,7 +283,7 @@ fn open_batch(
     key.domain.interpolate(&mut rows);
 
     let mut batch = Polynomial::new(rows);
-    batch.add_vanishing_multiple(&std::array::from_fn(|i| sum.mask[i] * last[1]));
+    batch.add_vanishing_multiple(&mask);
     let zeta_n = zeta.pow([key.domain.n as u64]);
     for (part, weight) in quotients.iter().zip(powers_of(zeta_n, 3)) {
         let weight = weight * last[2];

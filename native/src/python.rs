@@ -309,7 +309,6 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
             ("OutOfRange", (*column, *row, *value, *limit).into_pyobject(py))
         }
         Error::GramTooLarge { row, column } => ("GramTooLarge", (*row, *column).into_pyobject(py)),
-        Error::DegenerateColumn { column, digit } => ("DegenerateColumn", (*column, *digit).into_pyobject(py)),
         Error::CommitmentMismatch { column } => ("CommitmentMismatch", (*column,).into_pyobject(py)),
         Error::Srs { file, reason } => ("SrsError", (file, reason).into_pyobject(py)),
         Error::InvalidProof { reason } => ("InvalidProof", (reason,).into_pyobject(py)),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! F / (X^n - 1), from its values on three cosets of size n: its degree is below 3n.
+//! F / (X^n - 1), from its values on three cosets of size n. Its degree is 3n, for the digits' masks give F one of 4n;
+//! the one coefficient that three cosets do not hold follows from the masks.
 //!
 //! Columns and digits are transformed one at a time and folded into the accumulators, so memory does not grow with
 //! their number. The lowest digit is what remains of the column on each point, without a transform of its own.
@@ -14,7 +15,7 @@ use crate::domain::{COSETS, Domain, chunk_rows, inverse, powers};
 use crate::error::Result;
 use crate::forms::{Form, write_digit};
 use crate::progress::{Callback, Stage};
-use crate::prove::Secret;
+use crate::prove::{DigitMasks, Secret};
 use crate::srs::NEXT_POWERS;
 use crate::statement::Key;
 use crate::verify::range4;
@@ -43,20 +44,24 @@ struct Accumulator {
 }
 
 impl Quotient {
-    /// Q0, Q1, Q2 by their coefficients, with F = (Q0 + X^n Q1 + X^2n Q2) (X^n - 1).
+    /// Q0, Q1, Q2 by their lowest n coefficients, and Q2's at X^n, with F = (Q0 + X^n Q1 + X^2n Q2) (X^n - 1).
     pub(crate) fn split(
         &self,
         key: &Key,
         columns: &[Column],
+        masks: &DigitMasks,
         sum: &RunningSum,
         progress: &mut Callback<'_>,
-    ) -> Result<[Secret; COSETS]> {
+    ) -> Result<([Secret; COSETS], Fr)> {
         let domain = &key.domain;
         let digits: usize = columns.iter().map(Column::digits).sum();
         let mut stage = Stage::start(progress, "quotient", digits + 3)?;
         let mut cosets: [Accumulator; COSETS] = std::array::from_fn(|_| Accumulator::new(domain.n));
         let mut transform = Transform::new(domain);
 
+        // On a coset X^n - 1 is a constant, and so is each digit's mask.
+        let vanishing: [Fr; COSETS] = std::array::from_fn(|c| domain.coset_power(c) - Fr::ONE);
+        let mut top = Fr::ZERO;
         let mut power = self.eta;
         for (i, column) in columns.iter().enumerate() {
             let offset = Fr::from(half(column.bits()));
@@ -65,16 +70,20 @@ impl Quotient {
                 coset.add_column(transform.on_coset(c), self.alpha[i], self.beta[i], offset);
             }
             stage.step()?;
-            let lowest = power;
-            for j in 1..column.digits() {
+            let (lowest, mut left) = (power, Fr::ZERO);
+            for (j, mask) in (1..column.digits()).zip(masks.of(i)) {
                 power *= self.eta;
+                let unit = Fr::from(1u64 << (2 * j));
                 transform.load(|rows| write_digit(column, j, rows));
                 for (c, coset) in cosets.iter_mut().enumerate() {
-                    coset.add_digit(transform.on_coset(c), power, Fr::from(1u64 << (2 * j)));
+                    coset.add_digit(transform.on_coset(c), *mask * vanishing[c], power, unit);
                 }
+                top += power * mask.square().square();
+                left -= unit * mask;
                 stage.step()?;
             }
             cosets.iter_mut().for_each(|coset| coset.add_lowest(lowest));
+            top += lowest * left.square().square();
             power *= self.eta;
         }
         transform.load(|rows| rows.copy_from_slice(&sum.rows));
@@ -84,7 +93,8 @@ impl Quotient {
         stage.step()?;
         transform.load(|rows| rows[..key.dim].fill(Fr::ONE));
         for (c, coset) in cosets.iter_mut().enumerate() {
-            coset.finish(transform.on_coset(c), sum.step, inverse(domain.coset_power(c) - Fr::ONE));
+            let beyond = top * domain.coset_power(c).pow([COSETS as u64]);
+            coset.finish(transform.on_coset(c), sum.step, inverse(vanishing[c]), beyond);
         }
         drop(transform);
         stage.step()?;
@@ -94,7 +104,7 @@ impl Quotient {
         }
         separate(domain, &mut parts);
         stage.step()?;
-        Ok(parts)
+        Ok((parts, top))
     }
 }
 
@@ -145,12 +155,13 @@ impl Accumulator {
             });
     }
 
-    fn add_digit(&mut self, digit: &[Fr], weight: Fr, unit: Fr) {
+    fn add_digit(&mut self, digit: &[Fr], mask: Fr, weight: Fr, unit: Fr) {
         let chunk = chunk_rows(digit.len());
         self.f.par_chunks_mut(chunk).zip(self.lowest.par_chunks_mut(chunk)).zip(digit.par_chunks(chunk)).for_each(
             |((f, lowest), digit)| {
                 for ((f, lowest), d) in f.iter_mut().zip(lowest).zip(digit) {
-                    *f += weight * range4(*d);
+                    let d = *d + mask;
+                    *f += weight * range4(d);
                     *lowest -= unit * d;
                 }
             },
@@ -171,10 +182,10 @@ impl Accumulator {
         self.f.par_iter_mut().enumerate().for_each(|(l, f)| *f += masked((l + 1) % n) - masked(l));
     }
 
-    /// Subtracts a b S, adds t/n, and divides by X^n - 1.
-    fn finish(&mut self, selector: &[Fr], step: Fr, scale: Fr) {
+    /// Subtracts a b S, adds t/n, divides by X^n - 1, and leaves out the term beyond.
+    fn finish(&mut self, selector: &[Fr], step: Fr, scale: Fr, beyond: Fr) {
         let factors = self.a.par_iter().zip(&self.b[..]).zip(selector);
-        self.f.par_iter_mut().zip(factors).for_each(|(f, ((a, b), s))| *f = (*f - *a * b * s + step) * scale);
+        self.f.par_iter_mut().zip(factors).for_each(|(f, ((a, b), s))| *f = (*f - *a * b * s + step) * scale - beyond);
     }
 }
 

@@ -434,7 +434,7 @@ async def test_state_belongs_to_one_market(stage: Stage, local: LocalChain, tmp_
     (tmp_path / "other").mkdir()
     other = Stage(local, stage.prover.shared, tmp_path / "other")
     with pytest.raises(ConfigurationError) as caught:
-        Aggregator(other.config(data_directory=stage.directory / "aggregator"), prover=stage.prover)
+        other.aggregator(data_directory=stage.directory / "aggregator")
     assert caught.value.field == "market"
 
 
@@ -532,7 +532,7 @@ async def test_kill_at_every_effect_loses_and_repeats_nothing(
 
 def stage_model(stage: Stage) -> bytes:
     """The last model, straight from the disk."""
-    aggregator = Aggregator(stage.config(), prover=stage.prover)
+    aggregator = stage.aggregator()
     try:
         model = aggregator.tools.state.model(stage.market.task_count(), 1)
         assert model is not None

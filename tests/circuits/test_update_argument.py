@@ -21,6 +21,7 @@ from circuits.linear.update_argument import (
     unpack_gram,
     verify,
 )
+from circuits.model import total
 from circuits.proof import Proof
 from circuits.srs import Srs
 
@@ -73,12 +74,7 @@ def test_a_sum_of_updates_may_lead(small: Srs) -> None:
     before, now = drawn(slots - 1, fmt, 1), drawn(2, fmt, 2)
     for column in before:
         column.values[:2] = fmt.lowest, fmt.highest
-    total = Column(
-        values=np.sum([c.values for c in before], axis=0),
-        salts=np.sum([c.salts for c in before], axis=0),
-        tail=len(before),
-    )
-    columns = [total, *now]
+    columns = [total(before), *now]
     point = sum_points(commit(column, small) for column in before)
     points = [point, *(commit(column, small) for column in now)]
     key = make_key(small, dim=DIM, bits=8, first_bits=sum_bits(fmt, slots))
@@ -88,6 +84,23 @@ def test_a_sum_of_updates_may_lead(small: Srs) -> None:
     narrow = make_key(small, dim=DIM, bits=8)
     with pytest.raises(FieldError, match=r"columns\[0\]"):
         prove(small, narrow, context=CONTEXT, columns=columns, points=points)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_colluders_cannot_spoil_the_sum(small: Srs, count: int) -> None:
+    """Rows that are never negative have all digits, and yet a sum of which an upper digit is 0 on every row."""
+    fmt, slots = FixedPoint(bits=8, fraction_bits=0), 6
+    before = drawn(count, fmt, 1)
+    for column in before:
+        column.values[:], column.salts[:] = abs(column.values) % 100, abs(column.salts) % 100
+    summed, point = total(before), sum_points(commit(column, small) for column in before)
+    key = make_key(small, dim=DIM, bits=8, first_bits=sum_bits(fmt, slots))
+    half, rows = 1 << sum_bits(fmt, slots) - 1, [*summed.values, *summed.salts, summed.tail, 0]
+    assert any(not any((int(row) + half) >> 2 * digit & 3 for row in rows) for digit in range(1, 6))
+    columns, points = [summed, *drawn(2, fmt, 2)], [point]
+    points += [commit(column, small) for column in columns[1:]]
+    proof = prove(small, key, context=CONTEXT, columns=columns, points=points)
+    verify(key, context=CONTEXT, points=points, proof=proof)
 
 
 @pytest.mark.parametrize("bits", [4, 8, 16])

@@ -132,18 +132,6 @@ def test_errors_name_the_place(scene: Scene) -> None:
         merit_native.prove(scene.srs, key=scene.key, context=CONTEXT, points=scene.points, columns=scene.columns[::-1])
     assert mismatch.value.column == 0
 
-    quiet = merit_native.Column(np.zeros(DIM, np.int8), np.ones(SALT_ROWS, np.int8), n=N, bits=8)
-    point = merit_native.commit(scene.srs, np.zeros(DIM, np.int8), np.ones(SALT_ROWS, np.int8))
-    with pytest.raises(merit_native.DegenerateColumn) as degenerate:
-        merit_native.prove(
-            scene.srs,
-            key=scene.key,
-            context=CONTEXT,
-            points=scene.points[:64] + point,
-            columns=[scene.columns[0], quiet],
-        )
-    assert (degenerate.value.column, degenerate.value.digit) == (1, 1)
-
     with pytest.raises(merit_native.SrsError) as missing:
         merit_native.Srs(scene.path.with_name("none.srs"))
     assert missing.value.file == "none.srs"

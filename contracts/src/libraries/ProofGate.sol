@@ -59,32 +59,41 @@ library ProofGate {
         uint256 triangle = slots * (slots + 1) / 2;
         instances = new uint256[](triangle + 3 * slots + params.length);
         _putGram(instances, settlement.gram, settlement.points.length, slots);
-        uint256 acceptBits = settlement.acceptBits;
-        uint64[] calldata scores = settlement.scores;
-        uint256 wrong = slots;
-        // Safe: `instances` was allocated for exactly these five parts, and there is one score a slot (_requireShape).
-        // A score is 0, or 64 bits at most and accepted.
+        uint256 at;
+        // Safe: writes the parameters behind the triangle and the active bits, where `instances` has room for them.
         assembly ("memory-safe") {
-            let to := add(add(instances, 0x20), shl(5, triangle))
-            let slotsBytes := shl(5, slots)
-            calldatacopy(add(to, slotsBytes), params.offset, shl(5, params.length))
+            at := add(add(instances, 0x20), shl(5, triangle))
+            calldatacopy(add(at, shl(5, slots)), params.offset, shl(5, params.length))
+        }
+        uint256 wrong = _putOutcome(at, slots, params.length, activeBits, settlement.acceptBits, settlement.scores);
+        if (wrong != slots) revert IMarket.ScoreWithoutAccept(wrong, settlement.scores[wrong]);
+    }
+
+    /// @dev Each slot's active bit at `at`, its accept bit and its score in lists of their own behind the parameters. The
+    /// first slot that has a score it may not have; `slots` if there is none.
+    function _putOutcome(
+        uint256 at,
+        uint256 slots,
+        uint256 params,
+        uint256 activeBits,
+        uint256 acceptBits,
+        uint64[] calldata scores
+    ) private pure returns (uint256 i) {
+        // Safe: `instances` was allocated for exactly these parts, and there is one score a slot (_requireShape). A score
+        // is 0, or 64 bits at most and accepted.
+        assembly ("memory-safe") {
             // From a slot's active bit to its accept bit; its score is one list behind that.
-            let toAccept := add(slotsBytes, shl(5, params.length))
-            let toScore := add(toAccept, slotsBytes)
-            for { let i := 0 } lt(i, slots) { i := add(i, 1) } {
+            let toAccept := shl(5, add(slots, params))
+            for {} lt(i, slots) { i := add(i, 1) } {
                 let accepted := and(shr(i, acceptBits), 1)
                 let score := calldataload(add(scores.offset, shl(5, i)))
-                if gt(score, mul(accepted, 0xffffffffffffffff)) {
-                    wrong := i
-                    break
-                }
-                mstore(to, and(shr(i, activeBits), 1))
-                mstore(add(to, toAccept), accepted)
-                mstore(add(to, toScore), score)
-                to := add(to, 0x20)
+                if gt(score, mul(accepted, 0xffffffffffffffff)) { break }
+                mstore(at, and(shr(i, activeBits), 1))
+                mstore(add(at, toAccept), accepted)
+                mstore(add(add(at, toAccept), shl(5, slots)), score)
+                at := add(at, 0x20)
             }
         }
-        if (wrong != slots) revert IMarket.ScoreWithoutAccept(wrong, scores[wrong]);
     }
 
     function _requireTerms(bytes32 pinned, ProofTerms calldata terms) private pure {

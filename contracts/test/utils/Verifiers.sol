@@ -52,6 +52,20 @@ contract AcceptingVerifier {
     }
 }
 
+/// @notice Accepts one proof of each statement: the hash of its instances. So a test says what it takes for proven.
+contract StatedVerifier {
+    error AnotherStatement();
+
+    function verifyProof(bytes calldata proof, uint256[] calldata instances, bytes32[] calldata vka)
+        external
+        pure
+        returns (bool, bytes32, int256[] memory)
+    {
+        if (bytes32(proof) != keccak256(abi.encodePacked(instances))) revert AnotherStatement();
+        return (true, keccak256(abi.encodePacked(vka)), new int256[](0));
+    }
+}
+
 /// @notice Succeeds, and answers with bytes of the test's choice.
 contract AnsweringVerifier {
     bytes private _answer;

@@ -27,7 +27,6 @@ from merit_native._native import (
 from merit_native.errors import (
     Cancelled,
     CommitmentMismatch,
-    DegenerateColumn,
     FieldError,
     GramTooLarge,
     InternalError,
@@ -46,7 +45,6 @@ __all__ = [
     "Cancelled",
     "Column",
     "CommitmentMismatch",
-    "DegenerateColumn",
     "FieldError",
     "GramTooLarge",
     "InternalError",

@@ -134,7 +134,6 @@ def prove(
 
     Raises:
         CommitmentMismatch: a column does not open its point.
-        DegenerateColumn: a column has a digit that is 0 on every row.
         GramTooLarge: an inner product reaches 2^62.
         SrsError: the string is not the key's, or its side file is missing.
         Cancelled: `progress` answered False.

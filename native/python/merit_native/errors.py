@@ -64,23 +64,6 @@ class GramTooLarge(NativeError):
         return f"gram[{self.row}][{self.column}]: its magnitude reaches 2^62"
 
 
-class DegenerateColumn(NativeError):
-    """A digit of a column is 0 on every row: its commitment would be the point at infinity.
-
-    Attributes:
-        column: index of the column.
-        digit: index of the digit, lowest first.
-    """
-
-    def __init__(self, column: int, digit: int) -> None:
-        super().__init__(column, digit)
-        self.column = column
-        self.digit = digit
-
-    def __str__(self) -> str:
-        return f"column {self.column}: digit {self.digit} is 0 on every row, so it has no commitment to prove with"
-
-
 class CommitmentMismatch(NativeError):
     """A column does not open the point that it was handed with.
 

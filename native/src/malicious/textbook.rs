@@ -80,8 +80,12 @@ impl Textbook<'_> {
         let columns: Vec<Poly> = self.rows.iter().map(|rows| self.interpolate(&field(rows))).collect();
         let mut digit_rows: Vec<Vec<Vec<Fr>>> = (0..columns.len()).map(|i| self.digits_of(i)).collect();
         cheat.digits(&mut digit_rows);
-        let digits: Vec<Vec<Poly>> =
-            digit_rows.iter().map(|own| own.iter().map(|rows| self.interpolate(rows)).collect()).collect();
+        let digits: Vec<Vec<Poly>> = digit_rows
+            .iter()
+            .map(|own| {
+                own.iter().map(|rows| self.interpolate(rows)).map(|digit| self.masked(digit, &mut rng)).collect()
+            })
+            .collect();
         let sent_digits: Vec<Vec<G1Affine>> =
             digits.iter().map(|own| own.iter().map(|digit| self.commit(digit)).collect()).collect();
 
@@ -191,6 +195,16 @@ impl Textbook<'_> {
         (1..bits as usize / 2).map(|j| self.rows[i].iter().map(|&x| digit(j, x)).collect()).collect()
     }
 
+    /// d + m (X^n - 1) for a random m.
+    fn masked(&self, digit: Poly, rng: &mut StdRng) -> Poly {
+        let mut coefficients = digit.coeffs;
+        coefficients.resize(self.key.domain.n + 1, Fr::ZERO);
+        let mask = Fr::rand(rng);
+        coefficients[0] -= mask;
+        coefficients[self.key.domain.n] = mask;
+        poly(coefficients)
+    }
+
     fn running_sum(&self, alphas: &[Fr], betas: &[Fr], step: Fr, rng: &mut StdRng, cheat: &mut dyn Cheat) -> Poly {
         let combine = |weights: &[Fr], l: usize| -> Fr {
             self.rows.iter().zip(weights).map(|(rows, weight)| Fr::from(rows[l]) * weight).sum()
@@ -215,13 +229,14 @@ impl Textbook<'_> {
     fn split(&self, f: &Poly, rng: &mut StdRng, cheat: &mut dyn Cheat) -> [Poly; 3] {
         let n = self.key.domain.n;
         let mut rest = f.coeffs.clone();
-        let mut quotient = vec![Fr::ZERO; 3 * n];
+        let mut quotient = vec![Fr::ZERO; 3 * n + 1];
         for i in (n..rest.len()).rev() {
             quotient[i - n] = rest[i];
             let top = rest[i];
             rest[i - n] += top;
         }
         let mut parts: [Vec<Fr>; 3] = std::array::from_fn(|i| quotient[i * n..(i + 1) * n].to_vec());
+        parts[2].push(quotient[3 * n]);
         for i in 0..2 {
             let mask = Fr::rand(rng);
             parts[i].push(mask);

@@ -73,7 +73,8 @@ fn proofs_of_one_statement_differ() {
     let (first, second) = (Scene::new(shape, 5), Scene::new(shape, 5));
     assert_eq!(first.statement.points, second.statement.points);
     let (first, second) = (first.decoded(), second.decoded());
-    assert_eq!(first.digits, second.digits);
+    assert_ne!(first.digits, second.digits);
+    assert_ne!(first.values.digits, second.values.digits);
     assert_ne!(first.z, second.z);
     assert_ne!(first.values.z, second.values.z);
 }
