@@ -54,6 +54,9 @@ _NOT_RETRIED = frozenset({"eth_sendRawTransaction"})
 _ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.2
 
+# A node may know an account's new nonce a moment before it knows the receipt that goes with it.
+_SURE_AFTER = 10
+
 # In the words of geth and most others, anvil, Nethermind, and the embedded chain.
 _NONCE_TAKEN = ("nonce too low", "replacement transaction underpriced", "oldnonce", "invalid transaction nonce")
 
@@ -269,13 +272,15 @@ class Chain:
 
         A node forgets what waits when it restarts, so it is told again.
         """
-        ends_at = time.monotonic() + self.timeout_seconds
+        ends_at, replaced = time.monotonic() + self.timeout_seconds, 0
         while (receipt := self.receipt(transaction.hash)) is None:
-            if self._ask(lambda: self.w3.eth.get_transaction_count(address)) > transaction.nonce:
-                return self.receipt(transaction.hash)
+            taken = self._ask(lambda: self.w3.eth.get_transaction_count(address)) > transaction.nonce
+            replaced = replaced + 1 if taken else 0
+            if replaced > _SURE_AFTER:
+                return None
             if time.monotonic() > ends_at:
                 raise TransactionTimeout(HexBytes(transaction.hash).to_0x_hex(), self.timeout_seconds)
-            if not self._is_known(transaction.hash):
+            if not taken and not self._is_known(transaction.hash):
                 with suppress(Web3RPCError):
                     self.w3.eth.send_raw_transaction(HexBytes(transaction.raw))
             time.sleep(self._poll_seconds)
