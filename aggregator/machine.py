@@ -290,12 +290,14 @@ class Machine:
 
     async def _wait_for_depth(self, round: Round) -> None:
         """Proofs of a commitment are few. Which ones there are is settled first, as long as time is left for them."""
-        view = await self._round_view(round)
         window_seconds = self._task.config.settle_window_seconds
-        ends_at = view.settle_deadline_seconds - window_seconds + int(_SHARE_FOR_DEPTH * window_seconds)
         while not await off_loop(self._outbox.is_deep, Purpose.COMMIT, round.round):
-            if await self._tools.chain_clock_seconds() > ends_at:
+            view = await self._round_view(round)
+            left_seconds = view.settle_deadline_seconds - await self._tools.chain_clock_seconds()
+            if view.state == RoundState.COMMITTED and left_seconds < (1 - _SHARE_FOR_DEPTH) * window_seconds:
                 self._log.warning("commit.shallow", round=round.round)
+                return
+            if view.state > RoundState.COMMITTED:
                 return
             await self._pause(self._task.version)
 

@@ -66,8 +66,12 @@ class Journal:
                 await asyncio.sleep(0.02)
         return self.seen.index((round, step, rolled_back), after) + 1
 
-    async def end(self) -> None:
+    async def end(self, stage: Stage) -> None:
+        """Once nothing can be taken back any more, for blocks go on."""
         async with asyncio.timeout(60):
+            while not self._following.done():
+                mine(stage, 1)
+                await asyncio.sleep(0.05)
             await self._following
         assert self.cursors == sorted(set(self.cursors))
 
@@ -106,8 +110,7 @@ async def test_a_commit_that_is_gone_is_sent_again(stage: Stage) -> None:
         assert journal.transactions[first - 1] == journal.transactions[again - 1] != b""
         mine(stage)
         await journal.until(0, Step.PUBLISHED)
-        mine(stage)
-        await journal.end()
+        await journal.end(stage)
         assert [u.point for u in sent] == [G1Point(*point) for point in stage.market.round(task_id, 0).points]
     assert happened(stage, task_id)["RoundCommitted"] == 1
     assert made(stage) == 1
@@ -160,8 +163,7 @@ async def test_a_settlement_that_is_gone_is_sent_again(stage: Stage) -> None:
         await journal.until(1, Step.COMMITTED)
         mine(stage)
         await journal.until(1, Step.PUBLISHED)
-        mine(stage)
-        await journal.end()
+        await journal.end(stage)
         assert list(stage.market.round(task_id, 1).points) == [u.point for u in (*sent, last)]
         model = decode_model(await client.download_model(task_id, 2, limit_bytes=1 << 20), STATEMENT.dim)
         check_opening(model, G1Point(*stage.market.model_commitment(task_id)), stage.srs)
@@ -182,8 +184,7 @@ async def test_a_task_is_not_over_before_its_end_is_deep(stage: Stage) -> None:
         reorganise(stage, 2)
         back = await journal.until(0, Step.RULE_PROVEN, rolled_back=True, after=end)
         await journal.until(0, Step.PUBLISHED, after=back)
-        mine(stage)
-        await journal.end()
+        await journal.end(stage)
     assert stage.market.round(task_id, 0).state == RoundState.SETTLED
 
 
@@ -251,8 +252,7 @@ async def test_an_expiry_that_is_gone_is_sent_again(stage: Stage) -> None:
         reorganise(stage, 1)
         back = await journal.until(0, Step.SEALED, rolled_back=True, after=first)
         await journal.until(0, Step.EXPIRED, after=back)
-        mine(stage)
-        await journal.end()
+        await journal.end(stage)
     assert happened(stage, task_id)["RoundExpired"] == 1
 
 
