@@ -1,4 +1,4 @@
-"""Kubo nodes as subprocesses, for tests and benchmarks: random ports on loopback, in a directory that goes with them."""
+"""Kubo nodes as subprocesses, for tests and benchmarks: random ports on loopback, a directory that goes with them."""
 
 import json
 import os

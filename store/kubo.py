@@ -77,8 +77,9 @@ class KuboStore(Store):
         if start == end:
             return
         at = first * CHUNK_BYTES
-        pieces = self._cat(cid, offset=str(at), length=str(last * CHUNK_BYTES - at))
-        for leaf, chunk in zip(leaves[first:last], _chunks(pieces), strict=True):
+        chunks = _chunks(self._cat(cid, offset=str(at), length=str(last * CHUNK_BYTES - at)))
+        for leaf in leaves[first:last]:
+            chunk = next(chunks, b"")
             if leaf_cid(chunk) != leaf:
                 raise CorruptContent(to_text(cid), "something else in one of its chunks")
             if piece := chunk[max(start - at, 0) : end - at]:
