@@ -21,7 +21,7 @@ from torch.func import functional_call, grad, vmap
 
 from clients.data import Samples
 from clients.errors import InvalidTraining
-from clients.training import Vector, flatten, unflatten
+from clients.training import Vector, unflatten
 from process.logs import Log, get
 
 Unit = Literal["sample", "trainer"]
@@ -182,6 +182,3 @@ def _tell(log: Log, unit: Unit, mechanism: Mechanism, round: int, releases: int)
     log.info("privacy.spent", unit=unit, epsilon=float(f"{epsilon:.3f}"), delta=mechanism.delta, round=round)
 
 
-__all__ = [
-    "Mechanism", "Noise", "PrivateGradients", "PrivateUpdate", "clipped", "clipped_sum", "multiplier_for", "system_noise",
-]  # fmt: skip

@@ -7,7 +7,7 @@ Formats: https://specs.ipfs.tech/unixfs/ and https://ipld.io/specs/codecs/dag-pb
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from multiformats import CID, multihash, varint
@@ -55,6 +55,10 @@ class CidBuilder:
     def leaves(self) -> list[bytes]:
         """The CIDs of the chunks taken so far, in order."""
         return [node.cid for node in self._nodes()]
+
+    def blocks(self) -> list[bytes]:
+        """The CIDs of everything that the tree consists of: chunks, nodes and the root."""
+        return [node.cid for level in _levels(self._nodes()) for node in level]
 
     def _nodes(self) -> list[_Node]:
         if self._pending or not self._leaves:
@@ -121,10 +125,17 @@ def _cid(codec: str, block: bytes | memoryview) -> bytes:
     return bytes(CID("base32", 1, codec, digest))
 
 
-def _root(nodes: Sequence[_Node]) -> bytes:
+def _root(leaves: Sequence[_Node]) -> bytes:
+    *_, (root,) = _levels(leaves)
+    return root.cid
+
+
+def _levels(nodes: Sequence[_Node]) -> Iterator[Sequence[_Node]]:
+    """The tree from its leaves up to the root alone."""
+    yield nodes
     while len(nodes) > 1:
         nodes = [_parent(nodes[i : i + MAX_LINKS]) for i in range(0, len(nodes), MAX_LINKS)]
-    return nodes[0].cid
+        yield nodes
 
 
 def _leaf(block: bytes | memoryview) -> _Node:

@@ -40,6 +40,10 @@ class Store(ABC):
             draft.write(data)
             return draft.keep()
 
+    def replace(self, data: bytes) -> bytes:
+        """As `put`, over whatever is there under the CID: makes good what is damaged."""
+        return self.put(data)
+
     @abstractmethod
     def has(self, cid: bytes) -> bool:
         """Whether all bytes are at hand; whether they are right, only reading tells."""

@@ -91,6 +91,10 @@ def test_the_root_follows_from_the_leaves(size_bytes: int) -> None:
     assert leaves == [leaf_cid(data[i : i + CHUNK_BYTES]) for i in range(0, max(size_bytes, 1), CHUNK_BYTES)]
     assert root_of(leaves, size_bytes) == cid_of(data)
     assert all(map(is_leaf, leaves))
+    blocks = builder.blocks()
+    assert blocks[: len(leaves)] == leaves
+    assert blocks[-1] == cid_of(data)
+    assert sum(not is_leaf(cid) for cid in blocks) == len(blocks) - len(leaves)
     assert is_leaf(cid_of(data)) == (size_bytes <= CHUNK_BYTES)
 
 
