@@ -6,9 +6,12 @@ quantisation took away for the next round add nothing to what they say. Two unit
     sample   no single sample of the shard can be told from another: each step's sum of clipped gradients is noisy
     trainer  no shard can be told from another: the clipped update is noisy, once a round
 
-Neighbours differ by replacement, so with clipping at C a sum of gradients, or an update, moves by at most 2 C.
+Neighbours differ by replacement, so with clipping at C a sum of gradients, or an update, moves by at most 2 C. The
+whole shard takes part in every step, so T releases together are one with a sqrt(T)-th of the noise, and what they cost
+is known exactly: https://arxiv.org/abs/1805.06530, theorem 8.
 """
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +19,8 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.special import ndtri
+from scipy.optimize import brentq
+from scipy.special import log_ndtr, ndtr, ndtri
 from torch.func import functional_call, grad, vmap
 
 from clients.data import Samples
@@ -27,8 +31,10 @@ from process.logs import Log, get
 Unit = Literal["sample", "trainer"]
 Noise = Callable[[int], Vector]
 """How many -> so many independent draws from the standard normal distribution."""
+ClippedSum = Callable[[Vector, float], Vector]
+"""(parameters float64[dim], norm) -> float64[dim], the sum of the samples' gradients, each clipped to the norm."""
 _SAMPLES_AT_ONCE = 64
-_EPSILON_ERROR = 0.01
+_LEAST_RATIO, _LARGEST_RATIO = 1e-6, 1e4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,31 +63,37 @@ class Mechanism:
         return total + 2 * self.clip_norm * self.noise_multiplier * draw(len(total))
 
     def epsilon(self, releases: int) -> float:
-        """What so many noisy sums together cost: an upper bound, at most 0.01 above the exact value."""
-        from opacus.accountants import PRVAccountant  # noqa: PLC0415  (seconds to load)
+        """What so many noisy sums together cost."""
+        return epsilon_of(math.sqrt(releases) / self.noise_multiplier, self.delta)
 
-        accountant = PRVAccountant()
-        # The whole shard takes part in every step: nothing is gained, or assumed, by sampling.
-        accountant.history = [(self.noise_multiplier, 1.0, releases)]
-        return float(accountant.get_epsilon(self.delta, eps_error=_EPSILON_ERROR))
+
+def epsilon_of(ratio: float, delta: float) -> float:
+    """The smallest epsilon of a Gaussian mechanism, whose sensitivity is `ratio` times its deviation."""
+    if delta_of(0, ratio) <= delta:
+        return 0
+    # Rényi divergence bounds it from above.
+    highest = ratio**2 / 2 + ratio * math.sqrt(2 * math.log(1 / delta))
+    return float(brentq(lambda epsilon: delta_of(epsilon, ratio) - delta, 0, highest))
+
+
+def delta_of(epsilon: float, ratio: float) -> float:
+    """Phi(ratio / 2 - epsilon / ratio) - e^epsilon Phi(-ratio / 2 - epsilon / ratio)."""
+    far = float(log_ndtr(-ratio / 2 - epsilon / ratio))
+    return float(ndtr(ratio / 2 - epsilon / ratio)) - math.exp(epsilon + far)
 
 
 def multiplier_for(epsilon: float, *, delta: float, releases: int) -> float:
     """The smallest noise multiplier that keeps so many releases within a budget."""
-    from opacus.accountants.utils import get_noise_multiplier  # noqa: PLC0415  (seconds to load)
-
-    return float(
-        get_noise_multiplier(
-            target_epsilon=epsilon, target_delta=delta, sample_rate=1.0, steps=releases, accountant="prv"
-        )
-    )
+    ratio = brentq(lambda ratio: epsilon_of(ratio, delta) - epsilon, _LEAST_RATIO, _LARGEST_RATIO)
+    return math.sqrt(releases) / float(ratio)
 
 
 class PrivateGradients:
     """Local training that hides each sample: full gradient descent on noisy sums of clipped gradients.
 
     Args:
-        model: any module; its parameters are overwritten.
+        gradients: see `gradients_of`.
+        samples: how many there are in the shard.
         steps, learning_rate: of a round. A rate that the task names takes precedence.
     """
 
@@ -89,16 +101,16 @@ class PrivateGradients:
 
     def __init__(
         self,
-        model: torch.nn.Module,
-        samples: Samples,
+        gradients: ClippedSum,
         mechanism: Mechanism,
         *,
+        samples: int,
         steps: int,
         learning_rate: float,
         draw: Noise | None = None,
         log: Log | None = None,
     ) -> None:
-        self._model = model
+        self._gradients = gradients
         self._samples = samples
         self._mechanism = mechanism
         self._steps = steps
@@ -109,8 +121,8 @@ class PrivateGradients:
     def __call__(self, parameters: Vector, round: int, learning_rate: float | None) -> Vector:
         rate, at = learning_rate or self._learning_rate, parameters
         for _ in range(self._steps):
-            total = clipped_sum(self._model, at, self._samples, self._mechanism.clip_norm)
-            at = at - rate * self._mechanism.noisy(total, self._draw) / len(self._samples)
+            total = self._gradients(at, self._mechanism.clip_norm)
+            at = at - rate * self._mechanism.noisy(total, self._draw) / self._samples
         _tell(self._log, self.unit, self._mechanism, round, (round + 1) * self._steps)
         return at
 
@@ -146,8 +158,13 @@ def clipped(vector: Vector, norm: float) -> Vector:
     return vector * (norm / length) if length > norm else vector
 
 
-def clipped_sum(model: torch.nn.Module, parameters: Vector, samples: Samples, norm: float) -> Vector:
-    """float64[dim]: the sum of the samples' gradients of cross-entropy, each clipped; in the order of `flatten`."""
+def gradients_of(model: torch.nn.Module, samples: Samples) -> ClippedSum:
+    """Gradients of cross-entropy on a shard, for any module; its parameters are overwritten."""
+    return lambda parameters, norm: _clipped_sum(model, parameters, samples, norm)
+
+
+def _clipped_sum(model: torch.nn.Module, parameters: Vector, samples: Samples, norm: float) -> Vector:
+    """In the order of `flatten`."""
     unflatten(model, parameters)
     model.eval()
     trained = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
@@ -161,7 +178,8 @@ def clipped_sum(model: torch.nn.Module, parameters: Vector, samples: Samples, no
     gradients = vmap(grad(loss), in_dims=(None, 0, 0))
     total = np.zeros(len(parameters))
     inputs, labels = torch.from_numpy(samples.inputs), torch.from_numpy(samples.labels)
-    for x, y in zip(inputs.split(_SAMPLES_AT_ONCE), labels.split(_SAMPLES_AT_ONCE), strict=True):
+    for start in range(0, len(labels), _SAMPLES_AT_ONCE):
+        x, y = inputs[start : start + _SAMPLES_AT_ONCE], labels[start : start + _SAMPLES_AT_ONCE]
         found = gradients(trained, x, y)
         rows = torch.cat([found[name].reshape(len(y), -1) for name in order], dim=1).double().numpy()
         shorter = np.minimum(1, norm / np.maximum(np.linalg.norm(rows, axis=1), norm * 1e-9))
@@ -170,9 +188,10 @@ def clipped_sum(model: torch.nn.Module, parameters: Vector, samples: Samples, no
 
 
 def system_noise(count: int) -> Vector:
-    """From the system's cryptographic generator: 53 uniform bits a draw, through the normal quantile function."""
-    bits = np.frombuffer(os.urandom(8 * count), dtype="<u8") >> np.uint64(11)
-    drawn: Vector = ndtri((bits.astype(np.float64) + 0.5) * 2.0**-53)
+    """From the system's cryptographic generator: 52 uniform bits a draw, through the normal quantile function."""
+    bits = np.frombuffer(os.urandom(8 * count), dtype="<u8") >> np.uint64(12)
+    # Half a step off 0 and 1, which both have no quantile; with a bit more, that would be rounded away.
+    drawn: Vector = ndtri((bits.astype(np.float64) + 0.5) * 2.0**-52)
     return drawn
 
 
@@ -180,5 +199,3 @@ def _tell(log: Log, unit: Unit, mechanism: Mechanism, round: int, releases: int)
     """What all rounds up to this one have cost; those that were missed cost nothing, and are counted."""
     epsilon = mechanism.epsilon(releases)
     log.info("privacy.spent", unit=unit, epsilon=float(f"{epsilon:.3f}"), delta=mechanism.delta, round=round)
-
-
