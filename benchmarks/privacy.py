@@ -24,8 +24,8 @@ from benchmarks.robustness import FORMAT, FULL, QUICK, TRAINERS, Scale, recipe, 
 from benchmarks.simulation import Cast, Run, Terms, play
 from clients.baseline import trained
 from clients.data import CLASSES, Samples
+from clients.local_training import LocalTraining
 from clients.privacy import ClippedSum, Mechanism, Noise, PrivateGradients, PrivateUpdate, Unit, multiplier_for
-from clients.trainer import LocalTraining
 from clients.training import Vector, accuracy, softmax_regression, unflatten
 
 CLIP_NORM = 1.0

@@ -16,7 +16,7 @@ class Pending:
     """A round's update as it is, or was, sent.
 
     Attributes:
-        data: the update object's bytes.
+        data: the update object's bytes, sealed: what was signed is sent, also after a restart.
     """
 
     round: int

@@ -18,7 +18,7 @@ from circuits.statement import Statement
 from clients.errors import AggregatorUnreachable
 from clients.follow import follow
 from clients.local_training import LocalTraining, learning_rate, trained_change
-from clients.sending import MISSED, PASSING, send_update
+from clients.sending import MISSED, PASSING, sealed, send_update
 from clients.service import AggregatorClient
 from clients.training import Vector
 from contracts.bindings import NATIVE, Market, RoundState, TaskConfig, TaskState, TaskView, allowlist
@@ -195,8 +195,17 @@ class Owner:
         Args:
             point: commitment to the update. data: the update object's bytes.
         """
+        sealed_data = b""
         while True:
             try:
+                sealed_data = sealed_data or await sealed(
+                    data,
+                    market=self._market,
+                    aggregator=self._aggregator,
+                    view=view,
+                    round=round,
+                    sender=self._account.address,
+                )
                 receipt = await send_update(
                     market=self._market,
                     aggregator=self._aggregator,
@@ -204,7 +213,7 @@ class Owner:
                     view=view,
                     round=round,
                     point=point,
-                    data=data,
+                    data=sealed_data,
                 )
             except MISSED as error:
                 # Also one that was sent before a restart: the first stays.

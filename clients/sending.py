@@ -1,5 +1,7 @@
 """A signed update on its way to the aggregator, and the receipt that must come back: a trainer's, or an owner's."""
 
+import asyncio
+
 from eth_account.signers.local import LocalAccount
 from merit.v1.types_pb2 import Receipt
 from merit.v1.updates_pb2 import Dtype, UpdateHeader
@@ -12,7 +14,9 @@ from contracts.bindings import Market, TaskView, eip712
 from protocol import wire
 from protocol.calls import CallSigner
 from protocol.refusals import ChainDown, Draining, LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate
+from protocol.sealing import seal_update, update_context
 from store.cid import cid_of
+from store.keywrap import Receiver
 from store.objects import update_dtype
 
 _DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
@@ -21,6 +25,21 @@ MISSED = (LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate)
 """Refusals that cost one round only."""
 PASSING = (Draining, ChainDown)
 """Refusals after which the same update is worth another attempt."""
+
+
+async def sealed(
+    data: bytes, *, market: Market, aggregator: AggregatorClient, view: TaskView, round: int, sender: str
+) -> bytes:
+    """An update object's bytes, sealed for the task's aggregator alone. Under a fresh key, so each time others.
+
+    Raises:
+        InvalidPublicKey: the aggregator hands out a key that is not that of the task's aggregator.
+        Refusal, AggregatorUnreachable.
+    """
+    key = (await aggregator.task(view.task_id)).aggregator_key
+    receiver = Receiver(key).require_address(view.config.aggregator)
+    context = update_context(market.domain, view.task_id, round, sender)
+    return await asyncio.to_thread(seal_update, data, receiver, context)
 
 
 async def send_update(
@@ -37,7 +56,7 @@ async def send_update(
 
     Args:
         view: of the task.
-        point: commitment to the update. data: the update object's bytes.
+        point: commitment to the update. data: the update object's bytes, sealed.
     Raises:
         InvalidReceipt: it is not over this update, or not signed by the task's aggregator.
         Refusal, AggregatorUnreachable: the aggregator has not taken the update.

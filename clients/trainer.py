@@ -23,7 +23,7 @@ from clients.errors import AggregatorUnreachable
 from clients.follow import follow
 from clients.local_training import LocalTraining, learning_rate, trained_change
 from clients.memory import Memory, Pending
-from clients.sending import MISSED, PASSING, send_update
+from clients.sending import MISSED, PASSING, sealed, send_update
 from clients.service import AggregatorClient
 from contracts.bindings import Market, RoundState, TaskConfig, TaskState, TaskView, TransactionReverted
 from process.logs import Log, get
@@ -183,7 +183,15 @@ class Trainer:
         column, point = await asyncio.to_thread(
             draw_for_round, quantized.values, statement.fmt, terms.srs, round=round, rounds=view.config.rounds
         )
-        pending = Pending(round=round, point=point, data=encode_update(column, statement.fmt))
+        sealed_data = await sealed(
+            encode_update(column, statement.fmt),
+            market=self._market,
+            aggregator=self._aggregator,
+            view=view,
+            round=round,
+            sender=self._account.address,
+        )
+        pending = Pending(round=round, point=point, data=sealed_data)
         await asyncio.to_thread(self._memory.remember, pending, quantized.residual)
         self._log.info(
             "trainer.trained",

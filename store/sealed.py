@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_canonical_address
 
-from store.errors import ForgedChunk, MalformedSeal, NotAReceiver, TruncatedSeal, WrongContext
+from store.errors import ForgedChunk, MalformedSeal, NotAReceiver, TruncatedSeal, WrongContext, WrongKey
 from store.keywrap import KEY_BYTES, OBJECT_ID_BYTES, TAG_BYTES, WRAPPED_KEY_BYTES, Receiver, WrappedKey, object_id
 from store.keywrap import unwrap as unwrap_key
 from store.keywrap import wrap as wrap_key
@@ -121,50 +121,74 @@ def unseal_pieces(
     """
     source = _Source(pieces)
     header = read_header(source)
-    if header.context != context:
-        raise WrongContext(context.hex(), header.context.hex())
+    _require_context(header, context)
     key = unwrap_key(wrapped or header.wrapped_for(account), account, header.object_id)
     yield from _open_chunks(source, header, key)
-    if source.take(1):
-        raise MalformedSeal("size_bytes", "more bytes", f"it says {header.size_bytes}")
 
 
-def key_of(data: bytes, account: LocalAccount) -> bytes:
-    """The key of a sealed object that this account can read: to be wrapped for others. Needs the header alone."""
+def key_of(data: bytes, account: LocalAccount, *, context: bytes) -> bytes:
+    """The key of a sealed object that this account can read. Needs the header alone.
+
+    Raises:
+        MalformedSeal, WrongContext, NotAReceiver, WrongKey.
+    """
     header = read_header(_Source([data]))
+    _require_context(header, context)
     return unwrap_key(header.wrapped_for(account), account, header.object_id)
 
 
-def share(data: bytes, account: LocalAccount, receiver: Receiver) -> WrappedKey:
+def open_with_key(data: bytes, key: bytes) -> bytes:
+    """The plain bytes of an object whose key is at hand.
+
+    Raises:
+        MalformedSeal, WrongKey, TruncatedSeal, ForgedChunk.
+    """
+    source = _Source([data])
+    header = read_header(source)
+    if object_id(key) != header.object_id:
+        raise WrongKey("key: it is another object's")
+    return b"".join(_open_chunks(source, header, key))
+
+
+def share(data: bytes, account: LocalAccount, receiver: Receiver, *, context: bytes) -> WrappedKey:
     """The key of a sealed object for one more receiver; the object stays as it is. Needs the header alone.
 
     Raises:
-        MalformedSeal, NotAReceiver, WrongKey.
+        MalformedSeal, WrongContext, NotAReceiver, WrongKey.
     """
-    return wrap_key(key_of(data, account), receiver)
+    return wrap_key(key_of(data, account, context=context), receiver)
 
 
 class _Source:
-    """Pieces of any size, taken in lengths that are asked for."""
+    """Pieces of any size, taken in lengths that are asked for; nothing is copied that lies within one piece."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
-        self._pending = bytearray()
+        self._pending = memoryview(b"")
 
-    def take(self, length: int) -> bytes:
+    def take(self, length: int) -> memoryview:
         """The next bytes; fewer at the end."""
-        while len(self._pending) < length:
-            piece = next(self._pieces, None)
-            if piece is None:
-                break
-            self._pending += piece
-        taken = bytes(self._pending[:length])
-        del self._pending[:length]
+        if len(self._pending) < length:
+            self._refill(length)
+        taken, self._pending = self._pending[:length], self._pending[length:]
         return taken
+
+    def _refill(self, length: int) -> None:
+        gathered = [self._pending]
+        missing = length - len(self._pending)
+        while missing > 0 and (piece := next(self._pieces, None)) is not None:
+            gathered.append(memoryview(piece))
+            missing -= len(piece)
+        self._pending = gathered[-1] if not len(gathered[0]) and len(gathered) == 2 else memoryview(b"".join(gathered))
+
+
+def read_header_of(data: bytes) -> Header:
+    """What stands before the chunks (MalformedSeal, TruncatedSeal)."""
+    return read_header(_Source([data]))
 
 
 def read_header(source: _Source) -> Header:
-    fixed = source.take(_FIXED_BYTES)
+    fixed = bytes(source.take(_FIXED_BYTES))
     if len(fixed) < _FIXED_BYTES or not fixed.startswith(MAGIC):
         raise MalformedSeal("header", "another one", f"a sealed object starts with {MAGIC.decode()}")
     at = len(MAGIC)
@@ -174,7 +198,7 @@ def read_header(source: _Source) -> Header:
     count = fixed[-1]
     if count > MAX_RECEIVERS:
         raise MalformedSeal("receivers", count, f"there are at most {MAX_RECEIVERS}")
-    rest = source.take(count * WRAPPED_KEY_BYTES)
+    rest = bytes(source.take(count * WRAPPED_KEY_BYTES))
     if len(rest) != count * WRAPPED_KEY_BYTES:
         raise TruncatedSeal(count * WRAPPED_KEY_BYTES, len(rest))
     wrapped = tuple(
@@ -196,6 +220,13 @@ def _open_chunks(source: _Source, header: Header, key: bytes) -> Iterator[bytes]
             yield cipher.decrypt(_nonce(index, index == last), chunk, digest)
         except InvalidTag:
             raise ForgedChunk(index) from None
+    if source.take(1):
+        raise MalformedSeal("size_bytes", "more bytes", f"it says {header.size_bytes}")
+
+
+def _require_context(header: Header, context: bytes) -> None:
+    if header.context != context:
+        raise WrongContext(context.hex(), header.context.hex())
 
 
 def _check(size_bytes: int, context: bytes, receivers: Sequence[object]) -> None:
@@ -218,7 +249,7 @@ def _nonce(index: int, is_last: bool) -> bytes:
     return index.to_bytes(_INDEX_BYTES, "big") + bytes([is_last])
 
 
-def _regrouped(pieces: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
+def _regrouped(pieces: Iterable[bytes], size_bytes: int) -> Iterator[memoryview]:
     """Pieces of any size in chunks of one; at least one chunk."""
     source, count = _Source(pieces), 0
     while (chunk := source.take(size_bytes)) or not count:

@@ -120,7 +120,7 @@ class Market:
 
     def settle_round(self, account: LocalAccount, task_id: int, round: int, settlement: Settlement) -> TxReceipt:
         """Anyone settles the round with its proofs."""
-        return self.chain.send(account, self._fn.settleRound(task_id, round, _settlement_tuple(settlement)))
+        return self.chain.send(account, self._fn.settleRound(task_id, round, settlement_tuple(settlement)))
 
     def publish_model(self, account: LocalAccount, task_id: int, round: int, cid: bytes) -> TxReceipt:
         """The aggregator says where the model after a settled round is."""
@@ -299,7 +299,7 @@ def _config_tuple(config: TaskConfig) -> tuple[Any, ...]:
     return _in_order("createTask", "config", values)
 
 
-def _settlement_tuple(settlement: Settlement) -> tuple[Any, ...]:
+def settlement_tuple(settlement: Settlement) -> tuple[Any, ...]:
     """The Solidity struct."""
     terms = settlement.terms
     values = {

@@ -25,7 +25,6 @@ from contracts.bindings import RoundState, TaskState, ValueOutOfRange, eip712
 from contracts.bindings.devchain import advance_time
 from protocol import refusals, wire
 from protocol.terms import UnacceptableTerms
-from store.objects import decode_update
 from tests.stage import BOND_WEI, REWARD_WEI, STATEMENT, TRAINERS, Stage
 
 STEP = np.linspace(0.3, 0.6, STATEMENT.dim)
@@ -189,7 +188,7 @@ async def test_error_feedback_carries_what_quantisation_took(stage: Stage, clien
     for number in range(2):
         pending = memory.pending(number)
         assert pending is not None
-        sent = decode_update(pending.data, STATEMENT.dim, STATEMENT.fmt)
+        sent = stage.opened(pending.data, task_id, number, stage.trainers[0].address)
         expected = quantize(honest(0)(np.zeros(STATEMENT.dim), number) + carried, STATEMENT.fmt)
         # Equal but for the float noise of subtracting the model's parameters.
         assert np.abs(sent.values - expected.values).max() <= 1

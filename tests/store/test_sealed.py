@@ -28,6 +28,7 @@ from store.sealed import (
     MAX_RECEIVERS,
     header_size_bytes,
     key_of,
+    open_with_key,
     seal,
     seal_pieces,
     sealed_size_bytes,
@@ -70,7 +71,7 @@ def test_pieces_do_not_matter(data: bytes, cuts: list[int]) -> None:
 
 def test_every_object_has_a_key_of_its_own() -> None:
     one, two = make(b"same"), make(b"same")
-    assert key_of(one, ALICE) != key_of(two, ALICE)
+    assert key_of(one, ALICE, context=CONTEXT) != key_of(two, ALICE, context=CONTEXT)
     assert b"same" not in one
 
 
@@ -81,7 +82,7 @@ def test_a_receiver_can_be_added_later_and_the_object_stays() -> None:
         unseal(made, BOB, context=CONTEXT)
     assert caught.value.address == BOB.address
     header = made[: header_size_bytes(1)]
-    later = share(header, ALICE, Receiver.of(BOB))
+    later = share(header, ALICE, Receiver.of(BOB), context=CONTEXT)
     assert unseal(made, BOB, context=CONTEXT, wrapped=WrappedKey.from_bytes(later.to_bytes())) == data
     with pytest.raises(WrongKey):
         unseal(made, EVE, context=CONTEXT, wrapped=later)
@@ -89,7 +90,7 @@ def test_a_receiver_can_be_added_later_and_the_object_stays() -> None:
 
 def test_a_wrapped_key_fits_one_object() -> None:
     one, two = make(b"one"), make(b"two")
-    later = share(one, ALICE, Receiver.of(BOB))
+    later = share(one, ALICE, Receiver.of(BOB), context=CONTEXT)
     with pytest.raises(WrongKey):
         unseal(two, BOB, context=CONTEXT, wrapped=later)
 
@@ -174,6 +175,10 @@ def test_attacks_are_refused(name: str) -> None:
     assert attack(made) != made
     with pytest.raises(error):
         unseal(attack(made), ALICE, context=CONTEXT)
+    if issubclass(error, ForgedChunk | TruncatedSeal | MalformedSeal):
+        key = key_of(made, ALICE, context=CONTEXT)
+        with pytest.raises(SealError):
+            open_with_key(attack(made), key)
 
 
 def test_a_whole_chunk_of_another_object_does_not_fit() -> None:
@@ -279,3 +284,13 @@ def test_a_wrap_says_nothing_twice() -> None:
     assert one.ephemeral != two.ephemeral
     assert one.sealed != two.sealed
     assert len(sealed.object_id(b"k" * 32)) == OBJECT_ID_BYTES
+
+
+def test_a_key_opens_its_own_object() -> None:
+    made = make(pattern(THREE))
+    key = key_of(made[:HEADER], ALICE, context=CONTEXT)
+    assert open_with_key(made, key) == pattern(THREE)
+    with pytest.raises(WrongKey):
+        open_with_key(make(b"other"), key)
+    with pytest.raises(WrongContext):
+        key_of(made, ALICE, context=bytes(32))
