@@ -57,11 +57,11 @@ class Checks:
         """
         async with self.turn:
             if question.dim < _SMALL_DIM:
-                refusal = await off_loop(answer, question)
+                wrong: Exception | None = await off_loop(answer, question)
             else:
-                refusal = await off_loop(self._worker.call, _answer_later, question)
-        if refusal is not None:
-            raise refusal
+                wrong = await off_loop(self._worker.call, _answer_later, question)
+        if wrong is not None:
+            raise wrong
 
     def close(self) -> None:
         self._worker.close()
@@ -93,9 +93,13 @@ def not_sealed(error: SealError) -> MalformedContent:
     )
 
 
-def _answer_later(question: Question) -> Refusal | None:
+def _answer_later(question: Question) -> Refusal | FileNotFoundError | None:
+    """The same in the process apart, from where only a prover's errors are raised again."""
     _give_way()
-    return answer(question)
+    try:
+        return answer(question)
+    except FileNotFoundError as error:
+        return error
 
 
 @cache

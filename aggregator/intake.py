@@ -149,7 +149,7 @@ class Intake:
                 srs_path=terms.srs.path,
             )
             await self.checks.check(question)
-            await off_loop(_put, partial.path, self._tools.store)
+            await off_loop(_put, partial.path, claim.cid, self._tools.store)
         except FileNotFoundError:
             # The round was sealed while they waited for their check.
             raise LateUpdate(_takes_no_more(claim), field="round") from None
@@ -262,14 +262,19 @@ class Intake:
         assembly.require_complete()
         if partial.cid() != claim.cid:
             partial.discard()
-            raise ContentMismatch(
-                f"cid: the bytes have {to_text(partial.cid())}", field="cid", limit=to_text(claim.cid)
-            )
+            raise _mismatch(partial.cid(), claim.cid)
         return partial
 
 
-def _put(path: Path, store: ContentStore) -> None:
-    store.put(path.read_bytes())
+def _put(path: Path, cid: bytes, store: ContentStore) -> None:
+    """Keeps the bytes of a file, which must still be those that came."""
+    found = store.put(path.read_bytes())
+    if found != cid:
+        raise _mismatch(found, cid)
+
+
+def _mismatch(found: bytes, expected: bytes) -> ContentMismatch:
+    return ContentMismatch(f"cid: the bytes have {to_text(found)}", field="cid", limit=to_text(expected))
 
 
 def _takes_no_more(claim: _Claim) -> str:

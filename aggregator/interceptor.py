@@ -76,7 +76,11 @@ class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the s
         log = self._log.debug if refusal.status == grpc.StatusCode.NOT_FOUND else self._log.info
         log("call.refused", method=method, code=refusal.reason, message=refusal.message)
         status = rpc_status.to_status(refusal.to_status())
-        await context.abort(status.code, status.details, status.trailing_metadata)
+        trailing = tuple(status.trailing_metadata)
+        if refusal.retry_seconds is not None:
+            # The same as RetryInfo, for channels that repeat calls by themselves.
+            trailing += (("grpc-retry-pushback-ms", str(round(1000 * refusal.retry_seconds))),)
+        await context.abort(status.code, status.details, trailing)
 
     def _refusal(self, error: Exception, method: str) -> Refusal:
         match error:

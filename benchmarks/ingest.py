@@ -72,6 +72,7 @@ _OPTIONS = [*wire.CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
 class Line:
     """Attributes:
     received_seconds: from the first byte to the last one on disk. acknowledged_seconds: to the last receipt.
+    megabytes_a_cpu_second: by the CPU time of the server's own process until then: what a busy machine does not change.
     """
 
     trainers: int
@@ -83,6 +84,7 @@ class Line:
     megabytes_a_second: float
     acknowledged_seconds: float
     updates_a_second: float
+    megabytes_a_cpu_second: float
     receipt_p50_seconds: float
     receipt_p99_seconds: float
     rss_before_mib: int
@@ -300,7 +302,8 @@ class Sampler(threading.Thread):
     """Looks, 20 times a second, at the server's memory and at what it has on disk.
 
     Attributes:
-        rss_bytes: the most that was seen, of the process and its children. disk: (time, bytes) of what was received.
+        rss_bytes: the most that was seen, of the process and its children.
+        disk: (time, bytes, CPU seconds of the process) of what was received.
     """
 
     def __init__(self, process: psutil.Process, directory: Path) -> None:
@@ -309,12 +312,13 @@ class Sampler(threading.Thread):
         self._ended = threading.Event()
         self._held = _held_bytes(directory)
         self.rss_bytes = 0
-        self.disk: list[tuple[float, int]] = []
+        self.disk: list[tuple[float, int, float]] = []
 
     def run(self) -> None:
         while not self._ended.wait(0.05):
             self.rss_bytes = max(self.rss_bytes, _rss_bytes(self._process))
-            self.disk.append((time.monotonic(), _held_bytes(self._directory) - self._held))
+            held = _held_bytes(self._directory) - self._held
+            self.disk.append((time.monotonic(), held, _cpu_seconds(self._process)))
 
     def end(self) -> None:
         self._ended.set()
@@ -328,6 +332,11 @@ def _rss_bytes(process: psutil.Process) -> int:
             memory = one.memory_info()
             total += memory.rss - memory.shared  # the string's mapped pages are not the updates'
     return total
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def _held_bytes(directory: Path) -> int:
@@ -386,7 +395,7 @@ def measure(scene: Scene, process: psutil.Process, port: int, jobs: list[Job], b
         assert pipe.recv() == "ready"
     sampler = Sampler(process, scene.directory / "data")
     sampler.start()
-    started_at = time.monotonic()
+    started_at, cpu_seconds = time.monotonic(), _cpu_seconds(process)
     for pipe in pipes:
         pipe.send("go")
     results = [each for pipe in pipes for each in pipe.recv()]
@@ -396,7 +405,7 @@ def measure(scene: Scene, process: psutil.Process, port: int, jobs: list[Job], b
         child.join()
     updates = sum(len(job.tasks) for job in jobs)
     size_bytes = sealed_update_size_bytes(scene.dim, FMT) * updates
-    received_at = next(at for at, held in sampler.disk if held >= size_bytes)
+    received_at, cpu = next((at, cpu) for at, held, cpu in sampler.disk if held >= size_bytes)
     seconds = sorted(each[3] for each in results)
     objects = scene.directory / "data" / "objects"
     lost = updates - sum((objects / to_text(cid)[-2:] / to_text(cid)).is_file() for _, _, cid, _ in results)
@@ -410,6 +419,7 @@ def measure(scene: Scene, process: psutil.Process, port: int, jobs: list[Job], b
         megabytes_a_second=round(size_bytes / 1e6 / (received_at - started_at), 1),
         acknowledged_seconds=round(ended_at - started_at, 2),
         updates_a_second=round(updates / (ended_at - started_at), 2),
+        megabytes_a_cpu_second=round(size_bytes / 1e6 / max(cpu - cpu_seconds, 0.01), 1),
         receipt_p50_seconds=round(statistics.median(seconds), 2),
         receipt_p99_seconds=round(seconds[int(0.99 * (len(seconds) - 1))], 2),
         rss_before_mib=before >> 20,
@@ -504,7 +514,8 @@ def _seal(
 def _shown(line: Line) -> str:
     return (
         f"{line.trainers} trainers, {line.updates} updates of dim {line.dim:,} ({line.megabytes} MB): "
-        f"{line.megabytes_a_second} MB/s received in {line.received_seconds} s, "
+        f"{line.megabytes_a_second} MB/s received in {line.received_seconds} s "
+        f"({line.megabytes_a_cpu_second} MB a CPU second), "
         f"{line.updates_a_second} updates/s acknowledged in {line.acknowledged_seconds} s, "
         f"receipt p50 {line.receipt_p50_seconds} s, p99 {line.receipt_p99_seconds} s, "
         f"memory {line.rss_before_mib} -> at most {line.rss_ceiling_mib} MiB, {line.lost} lost"

@@ -25,8 +25,9 @@ from benchmarks.simulation import Cast, Run, Terms, play
 from clients.baseline import trained
 from clients.data import CLASSES, Samples
 from clients.local_training import LocalTraining
+from clients.parameters import Vector, unflatten
 from clients.privacy import ClippedSum, Mechanism, Noise, PrivateGradients, PrivateUpdate, Unit, multiplier_for
-from clients.training import Vector, accuracy, softmax_regression, unflatten
+from clients.training import accuracy, softmax_regression
 
 CLIP_NORM = 1.0
 """Of one sample's gradient, whose norm is about 9 at first, and of an update, whose norm is about 1."""

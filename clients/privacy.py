@@ -25,7 +25,7 @@ from torch.func import functional_call, grad, vmap
 
 from clients.data import Samples
 from clients.errors import InvalidTraining
-from clients.training import Vector, unflatten
+from clients.parameters import Vector, unflatten
 from process.logs import Log, get
 
 Unit = Literal["sample", "trainer"]

@@ -71,7 +71,10 @@ class Transport:
 
 
 def service_config(patience_seconds: float) -> str:
-    """gRPC's own retries, method by method: for an aggregator that is starting, stopping, or out of reach."""
+    """gRPC's own retries, method by method: for an aggregator that is starting, stopping, out of reach, or busy.
+
+    Where a refusal says how long to wait, the channel waits for so long.
+    """
     reads = {
         "name": [{"service": service, "method": method} for service, methods in _READS.items() for method in methods],
         "waitForReady": True,
@@ -81,7 +84,7 @@ def service_config(patience_seconds: float) -> str:
             "initialBackoff": "0.2s",
             "maxBackoff": "5s",
             "backoffMultiplier": 3,
-            "retryableStatusCodes": ["UNAVAILABLE"],
+            "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
         },
     }
     return json.dumps({"methodConfig": [reads]})

@@ -21,6 +21,8 @@ CID_BYTES = 36  # version, codec, hash function and digest length take one byte 
 _UNIXFS_FILE = 2
 _RAW = 0x55
 _CODECS = ("raw", "dag-pb")
+# Version 1, codec, SHA-256, 32 bytes: made once, for an object has many chunks.
+_PREFIXES = {codec: bytes(CID("base32", 1, codec, multihash.wrap(bytes(32), "sha2-256")))[:-32] for codec in _CODECS}
 
 
 class _Node(NamedTuple):
@@ -39,14 +41,19 @@ class CidBuilder:
     def update(self, data: bytes) -> None:
         """Takes the next bytes, any number of them."""
         view = memoryview(data)
+        if self._pending:
+            room = CHUNK_BYTES - len(self._pending)
+            self._pending += view[:room]
+            view = view[room:]
+            if not view:
+                return
+            self._leaves.append(_leaf(self._pending))
+            self._pending = bytearray()
         # Whole chunks are hashed where they are; the last one waits, for it may be the only one.
-        while not self._pending and len(view) > CHUNK_BYTES:
+        while len(view) > CHUNK_BYTES:
             self._leaves.append(_leaf(view[:CHUNK_BYTES]))
             view = view[CHUNK_BYTES:]
         self._pending += view
-        while len(self._pending) > CHUNK_BYTES:
-            self._leaves.append(_leaf(bytes(self._pending[:CHUNK_BYTES])))
-            del self._pending[:CHUNK_BYTES]
 
     def finish(self) -> bytes:
         """The binary CID of everything taken so far."""
@@ -120,9 +127,8 @@ def from_text(text: str) -> bytes:
     return cid
 
 
-def _cid(codec: str, block: bytes | memoryview) -> bytes:
-    digest = multihash.wrap(hashlib.sha256(block).digest(), "sha2-256")
-    return bytes(CID("base32", 1, codec, digest))
+def _cid(codec: str, block: bytes | bytearray | memoryview) -> bytes:
+    return _PREFIXES[codec] + hashlib.sha256(block).digest()
 
 
 def _root(leaves: Sequence[_Node]) -> bytes:
@@ -138,7 +144,7 @@ def _levels(nodes: Sequence[_Node]) -> Iterator[Sequence[_Node]]:
         yield nodes
 
 
-def _leaf(block: bytes | memoryview) -> _Node:
+def _leaf(block: bytes | bytearray | memoryview) -> _Node:
     return _Node(_cid("raw", block), len(block), len(block))
 
 

@@ -1,9 +1,12 @@
 """The services over a real channel: what they hand out, in parts, and what they do when callers break off."""
 
 import asyncio
+import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import grpc
 import pytest
@@ -12,6 +15,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from merit.v1.models_pb2 import DownloadModelRequest
 from merit.v1.proofs_pb2 import DownloadProofRequest, ProofLayer
 from merit.v1.rounds_pb2 import RoundStep, WatchRoundsRequest
+from merit.v1.tasks_pb2 import GetTaskRequest
+from merit.v1.tasks_pb2_grpc import TasksServiceStub
 from merit.v1.types_pb2 import Range
 from merit.v1.updates_pb2 import UploadUpdateRequest
 
@@ -119,6 +124,18 @@ async def test_damaged_parts_are_dropped_and_the_whole_passes(
     assert receipt.cid == update.header.cid
 
 
+async def test_what_is_kept_is_what_was_checked(
+    running: Running, client: AggregatorClient, update: Update, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that change on the disk after they came are not acknowledged."""
+    with monkeypatch.context() as patch:
+        patch.setattr("aggregator.checks.answer", lambda question: question.path.write_bytes(b"other") and None)
+        with pytest.raises(refusals.ContentMismatch):
+            await send_parts(client, header_part(update), chunk_part(0, update.data))
+    assert running[0].tools.state.update(update.header.task_id, 0, update.signer.address) is None
+    await client.upload_update(update.header, update.data, update.signer)
+
+
 async def test_another_trainer_cannot_go_on_with_it(stage: Stage, client: AggregatorClient, update: Update) -> None:
     await broken_off(client, update, 100)
     other = replace(update, signer=CallSigner(stage.trainers[1], stage.market.domain))
@@ -176,6 +193,39 @@ async def test_more_bytes_than_the_rate_wait_and_pass(stage: Stage) -> None:
         update = stage.update(await stage.open_task(client), 0, stage.trainers[0], stage.draw(1))
         parts = [chunk_part(at, update.data[at : at + 200]) for at in range(0, len(update.data), 200)]
         await send_parts(client, header_part(update), *parts)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 4 MiB."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", directory], check=False)
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here; a limit on files' sizes stands in, in test_partials.py")
+    yield directory
+    subprocess.run(["umount", "-l", directory], check=True)
+
+
+def fill(path: Path) -> None:
+    """A file that takes all the room that there is."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+async def test_a_full_disk_is_said_and_nothing_is_lost(stage: Stage, small_disk: Path) -> None:
+    async with stage.running(data_directory=small_disk / "aggregator") as (aggregator, client):
+        task_id = await stage.open_task(client)
+        first, second = (stage.update(task_id, 0, stage.trainers[i], stage.draw(i)) for i in (0, 1))
+        receipt = await client.upload_update(first.header, first.data, first.signer)
+        await asyncio.to_thread(fill, small_disk / "filler")
+        with pytest.raises(refusals.DiskFull):
+            await client.upload_update(second.header, second.data, second.signer)
+        assert await client.receipt(task_id, 0, stage.trainers[0].address) == receipt
+        (small_disk / "filler").unlink()
+        await client.upload_update(second.header, second.data, second.signer)
+        assert len(aggregator.tools.state.updates(task_id, 0)) == 2
 
 
 # ----------------------------------------------------------- what is handed out
@@ -375,10 +425,33 @@ async def test_limits_of_an_address_hold_on_the_wire(stage: Stage) -> None:
                     await asyncio.sleep(0.05)
 
 
+async def test_connections_are_bounded(stage: Stage) -> None:
+    async with stage.running(max_calls=3) as (aggregator, _):
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        target = f"127.0.0.1:{aggregator.port}"
+        channels = [grpc.aio.insecure_channel(target, options=options) for _ in range(4)]
+        for channel in channels[:3]:
+            await channel.channel_ready()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3):
+                await channels[3].channel_ready()
+        await channels[0].close(None)
+        async with asyncio.timeout(60):
+            await channels[3].channel_ready()
+        for channel in channels[1:]:
+            await channel.close(None)
+
+
 async def test_the_rate_of_an_address_holds_on_the_wire(stage: Stage) -> None:
-    async with stage.running(calls_per_second=0.01) as (_, client):  # and none at once
-        with pytest.raises(refusals.RateLimited):
-            await client.task(1)
+    async with stage.running(calls_per_second=0.01) as (aggregator, _):  # and none at once
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{aggregator.port}")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await TasksServiceStub(channel).GetTask(GetTaskRequest(task_id=1))
+        await channel.close(None)
+    refusal = refusals.from_error(caught.value)
+    assert isinstance(refusal, refusals.RateLimited)
+    pushback = dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"]
+    assert int(pushback) == round(1000 * (refusal.retry_seconds or 0)) > 80_000
 
 
 async def test_work_stops_when_the_caller_is_gone(

@@ -13,6 +13,7 @@ from scipy import stats
 from benchmarks.privacy import softmax_gradients
 from clients.data import Samples
 from clients.errors import InvalidTraining
+from clients.parameters import flatten
 from clients.privacy import (
     Mechanism,
     PrivateGradients,
@@ -25,7 +26,7 @@ from clients.privacy import (
     multiplier_for,
     system_noise,
 )
-from clients.training import flatten, softmax_regression
+from clients.training import softmax_regression
 
 RNG = np.random.default_rng(1)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import structlog
 
-from aggregator.service import Aggregator
 from clients.errors import AggregatorUnreachable, TransportRefused
 from clients.service import AggregatorClient
 from clients.transport import Transport
@@ -33,7 +32,7 @@ def server_files(
 
 @asynccontextmanager
 async def served(stage: Stage, **changes: object) -> AsyncIterator[int]:
-    aggregator = await asyncio.to_thread(Aggregator, stage.config(**changes), prover=stage.prover)
+    aggregator = await asyncio.to_thread(stage.aggregator, **changes)
     run = asyncio.create_task(aggregator.run())
     try:
         while not aggregator.port:
