@@ -178,6 +178,7 @@ class Intake:
             point_y=update.point.y,
             cid_digest=eip712.cid_digest(update.cid),
             received_at_seconds=update.received_at_seconds,
+            stored_until_seconds=update.received_at_seconds + self._tools.config.retention_seconds,
         )
         signature = eip712.sign_receipt(self._tools.account, self._tools.market.domain, message)
         return wire.receipt_message(message, update.cid, signature)

@@ -13,6 +13,7 @@ from contracts.bindings import Market, TaskView, eip712
 from protocol import wire
 from protocol.calls import CallSigner
 from protocol.refusals import LateUpdate, Refusal, RoundFull, RoundNotCollecting, SecondUpdate
+from protocol.sealing import LEAST_RETENTION_SECONDS
 from store.cid import cid_of
 from store.keywrap import Receiver
 from store.objects import update_dtype
@@ -87,11 +88,17 @@ def commitment_of(task_id: int, round: int, point: G1Point, data: bytes) -> eip7
 def check_receipt(
     message: Receipt, sent: eip712.UpdateCommitment, *, market: Market, sender: str, aggregator: str
 ) -> None:
-    """InvalidReceipt, naming the field, unless the receipt is over what was sent, and signed by the aggregator."""
+    """InvalidReceipt, naming the field, unless the receipt is over what was sent, and signed by the aggregator.
+
+    It must promise to keep the update for a day at least: others may want to check what was made of it.
+    """
     receipt = wire.read_receipt(message)
     for field in ("task_id", "round", "point_x", "point_y", "cid_digest"):
         if getattr(receipt, field) != getattr(sent, field):
             raise InvalidReceipt(field, getattr(receipt, field), getattr(sent, field))
+    kept_seconds = receipt.stored_until_seconds - receipt.received_at_seconds
+    if kept_seconds < LEAST_RETENTION_SECONDS:
+        raise InvalidReceipt("stored_until_seconds", f"{kept_seconds} seconds", f"{LEAST_RETENTION_SECONDS} or more")
     if receipt.trainer != sender:
         raise InvalidReceipt("trainer", receipt.trainer, sender)
     try:

@@ -12,6 +12,8 @@ from store.sealed import header_size_bytes, seal, sealed_size_bytes
 
 RECEIVERS = 1
 """The aggregator. Others are given their keys apart from the object, which stays as it is."""
+LEAST_RETENTION_SECONDS = 24 * 3600
+"""No receipt promises to keep an update for less."""
 HEADER_BYTES = header_size_bytes(RECEIVERS)
 
 

@@ -1,12 +1,17 @@
 """A task's objects in a real aggregator's store: found, opened, and made good after every kind of loss."""
 
+import asyncio
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from aggregator.records import Step
+from clients.cli import app
 from clients.storage import Checked, TaskObject, holder_of, objects_of, store_at, verify_storage
+from process.exits import Exit
 from store.cid import cid_of
 from store.devnode import dev_kubo
 from store.interface import Store
@@ -120,3 +125,32 @@ async def test_whole_bytes_that_are_not_what_the_chain_commits_to(finished: Fini
     assert "no such object" in found[1].reason
     assert "CIDv1" in found[2].reason
     assert found[3].reason == "there are no peers"
+
+
+async def test_the_command_says_what_is_wrong_and_makes_it_good(finished: Finished, tmp_path: Path) -> None:
+    stage, peer = finished.stage, ContentStore(tmp_path / "peer")
+    objects = finished.objects()
+    for each in objects:
+        copy(each.cid, finished.store, peer, holder="peer")
+    finished.path(objects[2].cid).unlink()
+    command = [
+        *("store", "verify", str(finished.task_id), "--rpc", stage.rpc_url, "--market", stage.market.address),
+        *("--store", str(finished.store.directory), "--json"),
+    ]
+    runner = CliRunner()
+    broken = await asyncio.to_thread(runner.invoke, app, command)
+    assert broken.exit_code == Exit.FAILED
+    document = json.loads(broken.stdout)
+    assert not document["ok"]
+    assert [each["object"] for each in document["objects"] if each["reason"]] == [objects[2].what]
+    mended = await asyncio.to_thread(
+        runner.invoke, app, [*command, "--peer", str(peer.directory), "--key-file", str(stage.key_file)]
+    )
+    assert mended.exit_code == Exit.OK, mended.stderr
+    document = json.loads(mended.stdout)
+    assert document["ok"]
+    assert [each["object"] for each in document["objects"] if each["repaired"]] == [objects[2].what]
+    assert all(each["opened"] for each in document["objects"])
+    down = await asyncio.to_thread(runner.invoke, app, [*command, "--store", "http://127.0.0.1:9"])
+    assert down.exit_code == Exit.FAILED
+    assert json.loads(down.stdout)["error"]["kind"] == "StoreUnavailable"

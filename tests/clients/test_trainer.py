@@ -302,6 +302,9 @@ def forgeries(stage: Stage, honest: Receipt) -> dict[str, Receipt]:
         "point_x": changed(point=wire.point_message((1, 2))),
         "cid_digest": changed(cid=b"other"),
         "signature": changed(received_at_seconds=honest.received_at_seconds + 1),
+        "signature longer": changed(stored_until_seconds=honest.stored_until_seconds + 1),
+        "stored_until_seconds": changed(stored_until_seconds=honest.received_at_seconds + 3600),
+        "stored_until_seconds none": changed(stored_until_seconds=0),
         "signature malformed": changed(signature=b""),
     }
 
