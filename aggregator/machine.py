@@ -405,7 +405,7 @@ class Machine:
         before = self._tools.state.model(self._task.task_id, round.round)
         if before is None:
             raise StateLost(f"model {round.round} of task {self._task.task_id} is not in this state")
-        columns = anchors.columns_of(accepted, statement, store)
+        columns = anchors.columns_of(accepted, statement, self._tools)
         after = fold(decode_model(store.get(before.cid), statement.dim), columns, statement.slots)
         try:
             check_opening(after, commitment, self._terms.srs)

@@ -1,7 +1,7 @@
 """What is to be proven, as small values that travel to a worker; what they are about stays in the content store."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from circuits.bn254 import G1Point
@@ -22,10 +22,12 @@ class ColumnAt:
     Attributes:
         cid: in the content store.
         form: an update's encoding, or a model's, which holds sums of updates too.
+        key: of a sealed object, and of no other; None if the bytes are plain.
     """
 
     cid: bytes
     form: Literal["update", "model"] = "update"
+    key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,6 @@ from contracts.bindings import RoundState, TaskState, ValueOutOfRange, eip712
 from contracts.bindings.devchain import advance_time
 from protocol import refusals, wire
 from protocol.terms import UnacceptableTerms
-from store.objects import decode_update
 from tests.stage import BOND_WEI, REWARD_WEI, STATEMENT, TRAINERS, Stage
 
 STEP = np.linspace(0.3, 0.6, STATEMENT.dim)
@@ -187,7 +186,7 @@ async def test_error_feedback_carries_what_quantisation_took(stage: Stage, clien
     for number in range(2):
         pending = memory.pending(number)
         assert pending is not None
-        sent = decode_update(pending.data, STATEMENT.dim, STATEMENT.fmt)
+        sent = stage.opened(pending.data, task_id, number, stage.trainers[0].address)
         expected = quantize(honest(0)(np.zeros(STATEMENT.dim), number) + carried, STATEMENT.fmt)
         # Equal but for the float noise of subtracting the model's parameters.
         assert np.abs(sent.values - expected.values).max() <= 1
@@ -303,6 +302,9 @@ def forgeries(stage: Stage, honest: Receipt) -> dict[str, Receipt]:
         "point_x": changed(point=wire.point_message((1, 2))),
         "cid_digest": changed(cid=b"other"),
         "signature": changed(received_at_seconds=honest.received_at_seconds + 1),
+        "signature longer": changed(stored_until_seconds=honest.stored_until_seconds + 1),
+        "stored_until_seconds": changed(stored_until_seconds=honest.received_at_seconds + 3600),
+        "stored_until_seconds none": changed(stored_until_seconds=0),
         "signature malformed": changed(signature=b""),
     }
 
