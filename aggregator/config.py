@@ -5,22 +5,21 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from process.configuration import Configuration
+from process.configuration import ChainConfig
 from protocol.wire import is_loopback
 
 
-class AggregatorConfig(Configuration):
+class AggregatorConfig(ChainConfig):
     """One aggregator of one market."""
 
-    rpc_url: str
-    """http(s) address of an Ethereum node."""
-    market: str
-    """Address of the market."""
     data_directory: Path
     """Holds the database and the content store; belongs to this aggregator alone."""
     key_file: Path | None = None
-    """Private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
+    """Keystore, or private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
+    password_file: Path | None = None
+    """The keystore's password, readable by its owner only; without it, MERIT_PASSWORD is used, or a prompt."""
     host: str = "127.0.0.1"
+    """Where it listens."""
     port: int = Field(default=0, ge=0, le=65535)
     """0: any free port; the event `service.listening` names it."""
     allow_plaintext: bool = False
@@ -50,6 +49,7 @@ class AggregatorConfig(Configuration):
     ray_address: str | None = Field(default_factory=lambda: os.environ.get("MERIT_RAY_ADDRESS"))
     """Proofs are made on this Ray cluster (extra `ray`), as `ray.init` takes it; by default on this machine."""
     min_commit_window_seconds: int = Field(default=60, ge=1)
+    """Refuse tasks whose trainers have less time to send."""
     min_settle_window_seconds: int = Field(default=600, ge=1)
     """Refuse tasks with shorter windows: a round that is not settled in time costs the bond."""
     min_reward_per_round_wei: int = Field(default=1, ge=1)
@@ -72,9 +72,14 @@ class AggregatorConfig(Configuration):
     """So long a broken upload can be continued, while its round collects."""
     idle_seconds: float = Field(default=30, gt=0)
     """A stream whose other end sends, or takes, nothing for so long is ended."""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Prometheus scrapes here; by default nowhere. 0: any free port; the event `metrics.listening` names it."""
+    metrics_host: str = "127.0.0.1"
+    """Where scrapes are answered, in the clear and to anyone who asks."""
     drain_seconds: float = Field(default=30, ge=0)
     """At a stop, calls and the step under way get so long to finish."""
     log_level: str = "info"
+    """debug, info, warning or error."""
 
     @field_validator("log_level")
     @classmethod

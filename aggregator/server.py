@@ -10,6 +10,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from merit.v1 import (
     assessments_pb2_grpc,
+    jobs_pb2_grpc,
     models_pb2_grpc,
     proofs_pb2_grpc,
     receipts_pb2_grpc,
@@ -23,8 +24,10 @@ from aggregator.downloads import Downloads
 from aggregator.intake import Intake
 from aggregator.interceptor import Refusals
 from aggregator.limits import Limits
+from aggregator.observed import Observed
 from aggregator.served import Registry
 from aggregator.servicers.assessments import Assessments
+from aggregator.servicers.jobs import ProofJobs
 from aggregator.servicers.models import Models
 from aggregator.servicers.proofs import ProofDownloads
 from aggregator.servicers.receipts import Receipts
@@ -43,6 +46,7 @@ SERVICES = (
     "merit.v1.AssessmentsService",
     "merit.v1.ModelsService",
     "merit.v1.ProofsService",
+    "merit.v1.JobsService",
 )
 _MAX_PEM_BYTES = 1 << 20
 
@@ -93,7 +97,8 @@ def build(tools: Tools, registry: Registry) -> Server:
         all_at_once=config.max_calls,
     )
     options = (*_OPTIONS, ("grpc.max_allowed_incoming_connections", config.max_calls))
-    server = grpc.aio.server(interceptors=[Refusals(tools.log, limits)], options=options)
+    interceptors = [Observed(tools.telemetry, tools.log), Refusals(tools.log, limits)]
+    server = grpc.aio.server(interceptors=interceptors, options=options)
     intake = Intake(tools, registry, limits)
     downloads = Downloads(tools.store, config.idle_seconds)
     tasks_pb2_grpc.add_TasksServiceServicer_to_server(Tasks(tools, registry), server)
@@ -103,6 +108,7 @@ def build(tools: Tools, registry: Registry) -> Server:
     assessments_pb2_grpc.add_AssessmentsServiceServicer_to_server(Assessments(tools, registry), server)
     models_pb2_grpc.add_ModelsServiceServicer_to_server(Models(tools, registry, downloads), server)
     proofs_pb2_grpc.add_ProofsServiceServicer_to_server(ProofDownloads(tools, registry, downloads), server)
+    jobs_pb2_grpc.add_JobsServiceServicer_to_server(ProofJobs(tools, registry), server)
     health_service = health.aio.HealthServicer()  # type: ignore[attr-defined]
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     if config.reflection:

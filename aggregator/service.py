@@ -2,9 +2,10 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TypeVar
 
 from aggregator.config import AggregatorConfig
@@ -16,10 +17,11 @@ from aggregator.policy import check_memory, check_policy
 from aggregator.served import Registry, ServedTask
 from aggregator.server import Server, build
 from aggregator.state import State
+from aggregator.telemetry import Telemetry
 from aggregator.tools import Tools, off_loop
 from circuits.prover import Prover
-from contracts.bindings import Chain, Market
-from process import logs
+from contracts.bindings import BindingsError, Chain, Market
+from process import logs, metrics, tracing
 from process.keyfile import load_account
 from protocol.terms import UnacceptableTerms, check_terms
 from store.local import ContentStore
@@ -27,19 +29,22 @@ from store.local import ContentStore
 T = TypeVar("T")
 
 _MOST_PAUSE_SECONDS = 30.0
+_SAMPLE_SECONDS = 5.0
 _SWEEP_SECONDS = 10.0
 _THREADS = 32
 # Fatal for a task: another attempt would give the same answer.
 _FINAL = (Disagreement, StateLost, TooManyProofs)
 
 
-async def serve(config: AggregatorConfig) -> None:
+async def serve(config: AggregatorConfig, *, human: bool = False) -> None:
     """Runs the aggregator until SIGTERM or SIGINT.
 
+    Args:
+        human: log lines for eyes instead of JSON.
     Raises:
         ConfigurationError, KeyFileError, ChainUnavailable, ArtifactMissing: it cannot start.
     """
-    logs.configure(config.log_level)
+    logs.configure(config.log_level, human=human)
     aggregator = await off_loop(Aggregator, config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -58,7 +63,7 @@ class Aggregator:
     """
 
     def __init__(self, config: AggregatorConfig, *, prover: Prover | None = None, pool: Pool | None = None) -> None:
-        account = load_account(config.key_file)
+        account = load_account(config.key_file, password_file=config.password_file)
         chain = Chain(config.rpc_url)
         market = Market(chain, config.market)
         identity = {"chain": str(chain.chain_id), "market": market.address, "aggregator": account.address}
@@ -80,6 +85,7 @@ class Aggregator:
             state=state,
             store=store,
             log=log,
+            telemetry=Telemetry(traces=tracing.from_environment("meritproof-aggregator")),
         )
         self.registry = Registry(self.tools)
         self._machines: set[asyncio.Task[None]] = set()
@@ -93,8 +99,14 @@ class Aggregator:
         self.tools.jobs.close()
         self.tools.prover.close()
         self.tools.state.close()
+        self.tools.telemetry.traces.close()
 
     async def run(self) -> None:
+        with ExitStack() as stack:
+            self._serve_metrics(stack)
+            await self._run()
+
+    async def _run(self) -> None:
         # Threads wait for disk and chain far more than they work.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         await self.tools.jobs.open()
@@ -109,13 +121,33 @@ class Aggregator:
             chain_id=self.tools.chain.chain_id,
             market=self.tools.market.address,
         )
-        works = (self._discover(), self._start_machines(), self._sweep(server))
+        works = (self._discover(), self._start_machines(), self._sweep(server), self._sample())
         workers = [asyncio.create_task(work) for work in works]
         try:
             await self.tools.draining.wait()
         finally:
             self.tools.draining.set()
             await self._drain(server, workers)
+
+    def _serve_metrics(self, stack: ExitStack) -> None:
+        config, counted = self.tools.config, self.tools.telemetry.metrics
+        counted.watch_disk(config.data_directory)
+        if config.metrics_port is None:
+            return
+        port = stack.enter_context(metrics.served(counted.registry, config.metrics_host, config.metrics_port))
+        self.tools.log.info("metrics.listening", host=config.metrics_host, port=port)
+
+    async def _sample(self) -> None:
+        """Looks now and then at what no event tells: how far behind the chain is, how many tasks there are."""
+        counted = self.tools.telemetry.metrics
+        while True:
+            counted.tasks.set(sum(not task.finished for task in self.registry.tasks.values()))
+            try:
+                counted.chain_lag_seconds.set(max(0, time.time() - await off_loop(self.tools.chain.now_seconds)))
+                counted.chain_up.set(1)
+            except BindingsError:
+                counted.chain_up.set(0)
+            await asyncio.sleep(_SAMPLE_SECONDS)
 
     async def _discover(self) -> None:
         """Looks for new tasks for as long as the process runs."""
@@ -141,6 +173,7 @@ class Aggregator:
         try:
             await self._check_terms(task)
             if task.derived is not None:
+                logs.bind(task=task.task_id)
                 machine = Machine(task, task.derived, self.tools)
                 await self._insist(machine.run, f"task {task.task_id}")
         except Stopping:
@@ -148,6 +181,7 @@ class Aggregator:
         except _FINAL as error:
             self.tools.log.critical("task.stopped", task=task.task_id, error=str(error))
         task.finished = True
+        self.tools.telemetry.metrics.finished_task(task.task_id)
         await task.notify()
         self.tools.log.info("task.finished", task=task.task_id)
 

@@ -13,6 +13,7 @@ from eth_account.signers.local import LocalAccount
 from aggregator.config import AggregatorConfig
 from aggregator.jobs import Jobs
 from aggregator.state import State
+from aggregator.telemetry import Telemetry
 from circuits.prover import Prover
 from contracts.bindings import Chain, Market
 from process.logs import Log
@@ -39,6 +40,7 @@ class Tools:
     state: State
     store: ContentStore
     log: Log
+    telemetry: Telemetry = field(default_factory=Telemetry)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     _provers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="prover"))
 

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Protocol, TypeVar
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from merit.v1 import (
     assessments_pb2,
     assessments_pb2_grpc,
@@ -102,6 +103,24 @@ class AggregatorClient:
             return await self._tasks.CreateTask(tasks_pb2.CreateTaskRequest(call=call))
 
         return (await self._signed(signer, action)).task_id
+
+    async def tasks(self) -> list[tasks_pb2.Task]:
+        """Every task that names the aggregator."""
+        found: list[tasks_pb2.Task] = []
+        while True:
+            request = tasks_pb2.ListTasksRequest(after_task_id=found[-1].task_id if found else 0)
+            with _translated("ListTasks"):
+                page = (await self._tasks.ListTasks(request)).tasks
+            if not page:
+                return found
+            found += page
+
+    async def health(self, service: str) -> str:
+        """SERVING or NOT_SERVING, by the health protocol."""
+        stub, request = health_pb2_grpc.HealthStub(self._channel), health_pb2.HealthCheckRequest(service=service)
+        with _translated("Check"):
+            answer = await stub.Check(request)
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
     async def round(self, task_id: int, round: int) -> rounds_pb2.GetRoundResponse:
         """A round's slots and steps. Raises UnknownTask, UnknownRound."""

@@ -97,8 +97,8 @@ class StagePool:
 
     elsewhere = False
 
-    def __init__(self, prover: Prover, store_directory: Path) -> None:
-        self._seat = StageSeat(prover, store_directory)
+    def __init__(self, prover: Prover, store_directory: Path, budget_bytes: int) -> None:
+        self._seat = StageSeat(prover, store_directory, budget_bytes)
 
     async def open(self) -> list["StageSeat"]:
         return [self._seat]
@@ -109,9 +109,9 @@ class StagePool:
 class StageSeat:
     name = "the stage"
     machine = "here"
-    budget_bytes = 1 << 40
 
-    def __init__(self, prover: Prover, store_directory: Path) -> None:
+    def __init__(self, prover: Prover, store_directory: Path, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
         self._bench, self._store_directory = Bench(prover), store_directory
         self._unwanted = threading.Event()
 
@@ -162,6 +162,7 @@ class Stage:
         self.market = Market(self.chain, address)
         self.owner_signer = CallSigner(self.owner, self.market.domain)
         self.prover = ReferenceProver(shared, directory / "keys")
+        self.budget_bytes = 1 << 40
         self.key_file = directory / "operator.key"
         create_key_file(self.key_file, self.operator.key.hex())
         start = np.linspace(-0.5, 0.5, STATEMENT.dim)
@@ -199,7 +200,7 @@ class Stage:
     def aggregator(self, **changes: object) -> Aggregator:
         """One that is not running."""
         config = self.config(**changes)
-        pool = StagePool(self.prover, config.data_directory / "objects")
+        pool = StagePool(self.prover, config.data_directory / "objects", self.budget_bytes)
         return Aggregator(config, prover=self.prover, pool=pool)
 
     @asynccontextmanager

@@ -16,7 +16,8 @@ from merit.v1.tasks_pb2 import TaskStatus
 from aggregator.errors import TooManyProofs
 from aggregator.policy import check_policy
 from aggregator.records import Step
-from aggregator.service import SERVICES, Aggregator
+from aggregator.server import SERVICES
+from aggregator.service import Aggregator
 from circuits.bn254 import G1Point
 from circuits.circuit import Circuit
 from circuits.commitment import check_opening

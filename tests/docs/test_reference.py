@@ -6,23 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.config import AggregatorConfig
 from circuits import rules
-from clients.config import DigitsConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
 from clients.demo.summary import RoundSummary, Summary, TrainerSummary
 from contracts.bindings import artifacts
 from contracts.bindings.market_errors import MarketError
-from process.configuration import Configuration
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
-
-
-@pytest.mark.parametrize(
-    "kind", [AggregatorConfig, OwnerConfig, TrainerConfig, StatementConfig, RecipeConfig, DigitsConfig]
-)
-def test_every_field_of_a_configuration(kind: type[Configuration]) -> None:
-    assert [name for name in kind.model_fields if f"`{name}`" not in REFERENCE] == []
 
 
 @pytest.mark.parametrize("kind", [Summary, RoundSummary, TrainerSummary])
