@@ -469,8 +469,9 @@ def run(scene: Scene, args: argparse.Namespace) -> None:
         for waves, mine in zip(plans, tasks_of, strict=True):
             line = measure(scene, process, port, make_jobs(scene, trainers, mine, base), base, waves)
             print(json.dumps(asdict(line)) if args.json else _shown(line), flush=True)
-        if watching is not None:
-            _seal(scene, port, tasks[0], audience[: SLOTS - TRAINERS_A_TASK], base, *watching)
+        missing = SLOTS - min(TRAINERS_A_TASK, args.trainers)
+        if watching is not None and len(audience) >= missing:
+            _seal(scene, port, tasks[0], audience[:missing], base, *watching)
 
 
 async def _opened(scene: Scene, port: int, tasks: list[int]) -> None:
