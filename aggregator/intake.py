@@ -26,6 +26,7 @@ from aggregator.tools import Tools, off_loop, spend
 from circuits.bn254 import G1Point
 from circuits.commitment import fits_round
 from contracts.bindings import eip712
+from process import logs
 from protocol import wire
 from protocol.calls import UPLOAD_UPDATE, Claimed, read_call
 from protocol.refusals import (
@@ -110,6 +111,7 @@ class Intake:
             raise Draining("the service is stopping")
         call, claim = _read_header(await anext(messages, None))
         call.check_signature(self._tools.market.domain, UPLOAD_UPDATE, task_id=claim.task_id, round=claim.round)
+        logs.bind(task=claim.task_id, round=claim.round, trainer=claim.trainer)
         task = await self._registry.get(claim.task_id)
         terms = await task.terms()
         if claim.trainer != task.referee and not await task.has_joined(claim.trainer, self._tools):
