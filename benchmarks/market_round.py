@@ -6,7 +6,6 @@ contracts' verifiers by themselves.
 """
 
 import asyncio
-import hashlib
 import os
 import socket
 import tempfile
@@ -26,7 +25,6 @@ from eth_account.signers.local import LocalAccount
 from hexbytes import HexBytes
 from merit.v1.proofs_pb2 import ProofLayer
 from merit.v1.rounds_pb2 import RoundStep, StepReport
-from merit.v1.updates_pb2 import Dtype, UpdateHeader
 
 from benchmarks.models import Sized
 from benchmarks.records import Clock, Record
@@ -40,14 +38,14 @@ from circuits.proof import Proof, to_field
 from circuits.prover import Prover
 from circuits.statement import Statement
 from clients.follow import follow
+from clients.sending import send_update
 from clients.service import AggregatorClient
-from contracts.bindings import Chain, Deployment, Market, TaskConfig, artifacts, cid_digest, deploy, proof_context
+from contracts.bindings import Chain, Deployment, Market, TaskConfig, artifacts, deploy, proof_context
 from contracts.bindings.devchain import LocalChain, anvil_chain
-from contracts.bindings.eip712 import UpdateCommitment, sign_update
 from contracts.bindings.market import key_struct
 from process.keyfile import create_key_file
 from process.logs import get
-from protocol import wire
+from protocol.calls import CallSigner
 from protocol.terms import Derived, derive
 from store.cid import cid_of
 from store.objects import encode_model, encode_update
@@ -121,7 +119,7 @@ class _Market:
         """Takes part in every round, and checks each when it is over."""
         async with AggregatorClient(target) as client:
             data = encode_model(self._genesis)
-            await client.upload_genesis(self._task_id, data)
+            await client.upload_genesis(self._task_id, data, CallSigner(self.owner, self.market.domain))
             async for report in follow(client, self._task_id, get()):
                 if report.report.step == RoundStep.ROUND_STEP_COLLECTING:
                     await self._collect(client, report.round)
@@ -164,12 +162,21 @@ class _Market:
 
     async def _collect(self, client: AggregatorClient, round: int) -> None:
         """Every trainer's part, one after another, so that each has the machine to itself."""
+        view = await asyncio.to_thread(self.market.task, self._task_id)
         for trainer in self._trainers:
             column, point = await asyncio.to_thread(self._update, round)
             data = encode_update(column, self._derived.statement.fmt)
-            header = self._header(round, trainer, point, data)
             started_at = asyncio.get_running_loop().time()
-            await client.upload_update(header, data)
+            await send_update(
+                market=self.market,
+                aggregator=client,
+                account=trainer,
+                signer=CallSigner(trainer, self.market.domain),
+                view=view,
+                round=round,
+                point=point,
+                data=data,
+            )
             self._clock.add("upload", asyncio.get_running_loop().time() - started_at)
             self._points.setdefault(round, []).append(point)
 
@@ -179,23 +186,6 @@ class _Market:
         quantized = self._clock.timed("quantise", lambda: quantize(change, fmt))
         return self._clock.timed(
             "commit", lambda: draw_for_round(quantized.values, fmt, srs, round=round, rounds=self._rounds)
-        )
-
-    def _header(self, round: int, trainer: LocalAccount, point: G1Point, data: bytes) -> UpdateHeader:
-        cid = cid_of(data)
-        message = UpdateCommitment(
-            task_id=self._task_id, round=round, point_x=point.x, point_y=point.y, cid_digest=cid_digest(cid)
-        )
-        return UpdateHeader(
-            task_id=self._task_id,
-            round=round,
-            trainer=wire.address_bytes(trainer.address),
-            content_sha256=hashlib.sha256(data).digest(),
-            size_bytes=len(data),
-            dtype=Dtype.DTYPE_INT8,
-            point=wire.point_message(point),
-            cid=cid,
-            signature=sign_update(trainer, self.market.domain, message),
         )
 
     # ------------------------------------------------------------- what it costs
