@@ -51,6 +51,7 @@ def started(directory: str, environment: dict[str, str]) -> tuple["subprocess.Po
             env=os.environ | environment | {"PYTHONPATH": path, "RAY_worker_niceness": "0"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
             text=True,
         )
         assert head.stdout is not None
