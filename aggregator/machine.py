@@ -136,7 +136,9 @@ class Machine:
             if round is None:
                 await self._open_round(number)
             else:
-                await self._handlers[round.step](round)
+                handler = self._handlers[round.step]
+                with self._tools.telemetry.step(self._task.task_id, number, handler.__name__.strip("_")):
+                    await handler(round)
 
     # ------------------------------------------------------------ before rounds
 
@@ -535,6 +537,7 @@ class Machine:
         )
 
     async def _announce(self, report: Report, **details: object) -> None:
+        self._tools.telemetry.metrics.finished_step(report, details)
         self._log.info(
             "round.taken_back" if report.rolled_back else f"round.{report.step.name.lower()}",
             round=report.round,

@@ -7,6 +7,7 @@ from eth_typing import ChecksumAddress
 from sqlalchemy import URL, delete, select
 from sqlalchemy.orm import Session
 
+from aggregator import nonces
 from aggregator.database import Database
 from aggregator.errors import TooManyProofs
 from aggregator.records import (
@@ -270,6 +271,13 @@ class State:
         with self._database.writing("put_checkpoint") as session:
             session.execute(delete(CheckpointRow))
             session.add(CheckpointRow.of(checkpoint))
+
+    # ------------------------------------------------------------ signed calls
+
+    def spend_nonce(self, signer: str, nonce: bytes, deadline_seconds: int, now_seconds: int) -> None:
+        """Takes a signed call (ReplayedCall if its nonce was taken before)."""
+        with self._database.writing("spend_nonce") as session:
+            nonces.spend(session, signer, nonce, deadline_seconds, now_seconds)
 
     # ---------------------------------------------------------------- journal
 

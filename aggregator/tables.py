@@ -183,6 +183,16 @@ class ArgumentRow(Base):
     count: Mapped[int]
 
 
+class NonceRow(Base):
+    """A signed call that was taken. Its nonce is not taken again; after the deadline no call with it would be."""
+
+    __tablename__ = "nonces"
+
+    signer: Mapped[str] = mapped_column(primary_key=True)
+    nonce: Mapped[bytes] = mapped_column(primary_key=True)
+    deadline_seconds: Mapped[int] = mapped_column(index=True)
+
+
 class JournalRow(Base):
     """Where a round is, with the transaction that brought it there, if one did. The key is the watchers' cursor.
 

@@ -172,6 +172,33 @@ class Chain:
             raise self._replayed(fn, account, value_wei, receipt)
         return receipt
 
+    def sign(self, account: LocalAccount, fn: Call, value_wei: int = 0) -> bytes:
+        """The raw transaction of a state-changing call, which is not sent.
+
+        Raises:
+            TransactionReverted: by the estimate. ChainRefused, ChainUnavailable.
+        """
+        try:
+            return bytes(self._signed(account, self._build(account, fn, value_wei)).raw)
+        except (ContractLogicError, Web3RPCError) as error:
+            raise _typed(fn, error) from error
+
+    def relay(self, raw: bytes, tx_hash: bytes, fn: ContractFunction, call: TxParams) -> TxReceipt:
+        """Sends somebody else's signed call once it would succeed, and waits until it is mined.
+
+        Args:
+            fn, call: what the transaction does.
+        Raises:
+            TransactionReverted, ChainRefused: it would fail, or the node did not take it.
+            TransactionTimeout, ChainUnavailable.
+        """
+        try:
+            fn.estimate_gas(call)
+            self._send_raw(raw, HexBytes(tx_hash))
+        except (ContractLogicError, Web3RPCError) as error:
+            raise _typed(fn, error) from error
+        return self.wait(HexBytes(tx_hash))
+
     def transfer(self, account: LocalAccount, to: str, amount_wei: int) -> TxReceipt:
         """Sends native currency.
 
@@ -241,23 +268,30 @@ class Chain:
     def _submit_once(
         self, account: LocalAccount, request: TxParams, journal: Journal | None, kept: Signed | None
     ) -> Signed:
-        """The hash is known beforehand, so a lost answer does not lose the transaction."""
+        transaction = self._signed(account, request, kept)
+        if journal is not None:
+            journal.signed(transaction)
+        self._send_raw(transaction.raw, HexBytes(transaction.hash))
+        if journal is not None:
+            journal.sent(transaction)
+        return transaction
+
+    def _signed(self, account: LocalAccount, request: TxParams, kept: Signed | None = None) -> Signed:
+        """Under the nonce of the one that is kept, if that can still be replaced."""
         nonce, fees = self.w3.eth.get_transaction_count(account.address, "pending"), self._fees()
         if kept is not None and self.w3.eth.get_transaction_count(account.address) <= kept.nonce:
             nonce, fees = Nonce(kept.nonce), kept.raised(fees)
         fields = {**request, **fees, "chainId": self.chain_id, "nonce": nonce}
         encoded = account.sign_transaction(cast(dict[str, Any], fields))
-        transaction = Signed(bytes(encoded.hash), bytes(encoded.raw_transaction))
-        if journal is not None:
-            journal.signed(transaction)
+        return Signed(bytes(encoded.hash), bytes(encoded.raw_transaction))
+
+    def _send_raw(self, raw: bytes, tx_hash: HexBytes) -> None:
+        """The hash is known beforehand, so a lost answer does not lose the transaction."""
         try:
-            self.w3.eth.send_raw_transaction(encoded.raw_transaction)
+            self.w3.eth.send_raw_transaction(HexBytes(raw))
         except (ChainUnavailable, Web3RPCError):
-            if not self._is_known(transaction.hash):
+            if not self._is_known(tx_hash):
                 raise
-        if journal is not None:
-            journal.sent(transaction)
-        return transaction
 
     def _taken_up(self, address: ChecksumAddress, transaction: Signed) -> TxReceipt | None:
         """The receipt of one that was sent before; None if it has to be sent anew."""
