@@ -152,6 +152,7 @@ class Intake:
             )
             await self.checks.check(question)
             await off_loop(_put, partial.path, claim.cid, self._tools.store)
+            self._tools.boundary("store.update")
         except FileNotFoundError:
             # The round was sealed while they waited for their check.
             raise LateUpdate(_takes_no_more(claim), field="round") from None

@@ -126,10 +126,10 @@ class Play:
 
     async def _play(self, client: AggregatorClient) -> None:
         stage = self.stage
-        await _until_taken(lambda: client.upload_genesis(self.task_id, stage.genesis_data))
+        await _until_taken(lambda: client.upload_genesis(self.task_id, stage.genesis_data, stage.owner_signer))
         for index, trainer in enumerate(stage.trainers[:TRAINERS]):
             update = stage.update(self.task_id, 0, trainer, stage.draw(index, outlier=index == TRAINERS - 1))
-            receipt = await _until_taken(lambda: client.upload_update(update.header, update.data))  # noqa: B023
+            receipt = await _until_taken(lambda: client.upload_update(update.header, update.data, update.signer))  # noqa: B023
             self.receipts[trainer.address] = receipt
         async for report in follow(client, self.task_id, get()):
             self.journal.append((report.round, Step(report.report.step)))

@@ -332,7 +332,8 @@ def test_nonces_of_void_calls_are_forgotten(state: State) -> None:
         state.spend_nonce(TRAINERS[0], bytes([index]) * 16, 100 + index, 50)
     state.spend_nonce(TRAINERS[0], b"n" * 16, 200, 103)
     with state._database.reading() as session:
-        assert session.scalars(select(NonceRow.deadline_seconds)).all() == [103, 104, 200]
+        found = session.scalars(select(NonceRow.deadline_seconds).order_by(NonceRow.deadline_seconds))
+        assert found.all() == [103, 104, 200]
 
 
 def test_threads_do_not_take_a_nonce_twice(state: State) -> None:
