@@ -1,4 +1,4 @@
-# Targets: setup demo check test contracts-test native-test bench-quick fuzz lock. Every one does the set-up that it needs.
+# Targets: setup demo check test contracts-test native-test bench-quick fuzz fuzz-wire lock. Every one does the set-up that it needs.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -13,7 +13,7 @@ SOLIDITY := $(shell find contracts/src -name '*.sol')
 NATIVE := $(shell find native/src native/python -type f -not -path '*/__pycache__/*') $(wildcard native/*.toml) native/Cargo.lock
 
 .PHONY: setup demo check test contracts-test native-test bench-quick contracts-gas contracts-gas-update contracts-coverage contracts-slither \
-	fuzz lock clean
+	fuzz fuzz-wire wire-baseline lock clean
 
 setup: .venv/.installed .venv/.native proto/gen/.generated contracts/out/.built
 
@@ -60,7 +60,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	cd proto && ../$(BIN)/buf lint
+	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline.binpb
 	$(BIN)/pytest -m "not slow" -n 2
 
 # The Rust crate's own tests; debug assertions are on.
@@ -94,6 +94,16 @@ contracts-slither: setup
 	cd contracts && PATH="$$PWD/tools:$$PATH" FOUNDRY_OUT=cache/slither/out FOUNDRY_CACHE_PATH=cache/slither/cache \
 		../$(BIN)/uv tool run --from slither-analyzer==0.11.6 slither . --filter-paths "node_modules|test" \
 		--exclude-informational --exclude-optimization --foundry-compile-all
+
+# Takes the wire of now as what later changes must not break.
+wire-baseline: setup
+	cd proto && ../$(BIN)/buf build -o baseline.binpb
+
+# Arbitrary bytes to every method of a real server, guided by coverage; RUNS=-1 for as long as you like.
+RUNS ?= 20000
+fuzz-wire: setup
+	mkdir -p out/fuzz-wire
+	$(BIN)/python -m tests.fuzz.wire -runs=$(RUNS) -artifact_prefix=out/fuzz-wire/ out/fuzz-wire
 
 fuzz: setup
 	cd contracts && FOUNDRY_PROFILE=fuzz tools/forge test --fuzz-seed $$(od -An -N8 -tx8 /dev/urandom | sed 's/ */0x/')

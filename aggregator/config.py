@@ -1,30 +1,37 @@
 """Configuration of the aggregator's process."""
 
-import ipaddress
 import os
 from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from process.configuration import Configuration
+from process.configuration import ChainConfig
+from protocol.wire import is_loopback
 
 
-class AggregatorConfig(Configuration):
+class AggregatorConfig(ChainConfig):
     """One aggregator of one market."""
 
-    rpc_url: str
-    """http(s) address of an Ethereum node."""
-    market: str
-    """Address of the market."""
     data_directory: Path
     """Holds the database and the content store; belongs to this aggregator alone."""
     key_file: Path | None = None
-    """Private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
+    """Keystore, or private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
+    password_file: Path | None = None
+    """The keystore's password, readable by its owner only; without it, MERIT_PASSWORD is used, or a prompt."""
     host: str = "127.0.0.1"
+    """Where it listens."""
     port: int = Field(default=0, ge=0, le=65535)
     """0: any free port; the event `service.listening` names it."""
     allow_plaintext: bool = False
     """Listen on other addresses than loopback although the transport is not encrypted."""
+    tls_certificate: Path | None = None
+    """PEM file of the service's certificate, and of those that vouch for it; the transport is then encrypted."""
+    tls_key: Path | None = None
+    """PEM file of its private key, readable by its owner only."""
+    tls_client_ca: Path | None = None
+    """PEM file of the authority that clients' certificates must be from; by default they need none."""
+    reflection: bool = False
+    """Describe the services to whoever asks, for tools such as grpcurl."""
     tasks: tuple[int, ...] | None = None
     """Serve only these tasks; by default every task that names this aggregator."""
     open_when_joined: int | None = Field(default=None, ge=1, le=32)
@@ -42,6 +49,7 @@ class AggregatorConfig(Configuration):
     ray_address: str | None = Field(default_factory=lambda: os.environ.get("MERIT_RAY_ADDRESS"))
     """Proofs are made on this Ray cluster (extra `ray`), as `ray.init` takes it; by default on this machine."""
     min_commit_window_seconds: int = Field(default=60, ge=1)
+    """Refuse tasks whose trainers have less time to send."""
     min_settle_window_seconds: int = Field(default=600, ge=1)
     """Refuse tasks with shorter windows: a round that is not settled in time costs the bond."""
     min_reward_per_round_wei: int = Field(default=1, ge=1)
@@ -50,11 +58,28 @@ class AggregatorConfig(Configuration):
     """Refuse tasks that ask for more; by default any bond is posted."""
     max_uploads: int = Field(default=64, ge=1, le=4096)
     """Uploads at once, by trainers that have proven to be one; more are refused until one is done."""
+    max_calls: int = Field(default=4096, ge=1)
+    """Calls under way at once, watches and uploads among them."""
+    max_calls_per_address: int = Field(default=256, ge=1)
+    """The same, of one address."""
+    calls_per_second: float = Field(default=100, gt=0)
+    """Rate of calls of one address; ten seconds' worth may come at once."""
+    upload_bytes_per_second: float = Field(default=64 << 20, gt=0)
+    """Rate of uploads of one address: what comes faster is read later."""
+    min_upload_bytes_per_second: float = Field(default=4096, gt=0)
+    """An upload that is slower, once it had `idle_seconds`, is ended."""
+    partial_seconds: float = Field(default=3600, gt=0)
+    """So long a broken upload can be continued, while its round collects."""
     idle_seconds: float = Field(default=30, gt=0)
-    """An upload that sends nothing for so long is ended."""
+    """A stream whose other end sends, or takes, nothing for so long is ended."""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Prometheus scrapes here; by default nowhere. 0: any free port; the event `metrics.listening` names it."""
+    metrics_host: str = "127.0.0.1"
+    """Where scrapes are answered, in the clear and to anyone who asks."""
     drain_seconds: float = Field(default=30, ge=0)
     """At a stop, calls and the step under way get so long to finish."""
     log_level: str = "info"
+    """debug, info, warning or error."""
 
     @field_validator("log_level")
     @classmethod
@@ -64,11 +89,15 @@ class AggregatorConfig(Configuration):
         return level
 
     @model_validator(mode="after")
+    def _certificate_and_key(self) -> "AggregatorConfig":
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_key: certificate and key come together")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca: without a certificate of its own, the service asks for none")
+        return self
+
+    @model_validator(mode="after")
     def _plaintext_only_on_loopback(self) -> "AggregatorConfig":
-        try:
-            loopback = ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            loopback = self.host == "localhost"
-        if not loopback and not self.allow_plaintext:
+        if self.tls_certificate is None and not is_loopback(self.host) and not self.allow_plaintext:
             raise ValueError(f"host: {self.host} is not loopback, and the transport is not encrypted")
         return self

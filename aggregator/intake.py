@@ -5,25 +5,29 @@ update is durable before its receipt is signed, and in the round before the roun
 acknowledged is lost.
 """
 
-import hashlib
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from eth_typing import ChecksumAddress
-from merit.v1.types_pb2 import Receipt
+from merit.v1.types_pb2 import Chunk, Receipt
 from merit.v1.updates_pb2 import Dtype, UpdateHeader, UploadUpdateRequest
 
+from aggregator.checks import Checks, Question
+from aggregator.limits import Limits, Pace
+from aggregator.partials import Partial, PartialKey, Partials
 from aggregator.records import Step, Update
 from aggregator.served import Registry, ServedTask
 from aggregator.state import point_already_used, require_same
-from aggregator.tools import Tools, off_loop
+from aggregator.tools import Tools, off_loop, spend
 from circuits.bn254 import G1Point
-from circuits.commitment import check_opening, fits_round
-from circuits.errors import CommitmentMismatch, FieldError
+from circuits.commitment import fits_round
 from contracts.bindings import eip712
 from protocol import wire
+from protocol.calls import UPLOAD_UPDATE, Claimed, read_call
 from protocol.refusals import (
     ContentMismatch,
     Draining,
@@ -32,16 +36,15 @@ from protocol.refusals import (
     LateUpdate,
     MalformedContent,
     NotJoined,
-    OutOfRange,
+    Refusal,
     RoundNotCollecting,
     TooManyUploads,
-    WrongCommitment,
 )
 from protocol.terms import Derived
 from store.cid import to_text
-from store.errors import InvalidCid, MalformedObject
-from store.local import Draft
-from store.objects import decode_update, update_dtype, update_size_bytes
+from store.errors import StorageFull
+from store.local import ContentStore
+from store.objects import update_dtype, update_size_bytes
 
 _DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
 
@@ -56,7 +59,6 @@ class _Claim:
     point: G1Point
     cid: bytes
     signature: bytes
-    content_sha256: bytes
     size_bytes: int
     dtype: Dtype.ValueType
 
@@ -68,6 +70,9 @@ class _Claim:
             point_y=self.point.y,
             cid_digest=eip712.cid_digest(self.cid),
         )
+
+    def key(self) -> PartialKey:
+        return PartialKey(task_id=self.task_id, round=self.round, trainer=self.trainer, cid=self.cid)
 
     def update(self, received_at_seconds: int) -> Update:
         return Update(
@@ -84,39 +89,67 @@ class _Claim:
 class Intake:
     """Takes updates. One for the process."""
 
-    def __init__(self, tools: Tools, registry: Registry) -> None:
+    def __init__(self, tools: Tools, registry: Registry, limits: Limits) -> None:
         self._tools = tools
         self._registry = registry
+        self._limits = limits
+        self.partials = Partials(tools.config.data_directory / "partials", tools.config.partial_seconds)
         self._uploading: set[tuple[int, ChecksumAddress]] = set()
+        self._receiving = 0
+        self.checks = Checks()
 
-    async def upload(self, messages: AsyncIterator[UploadUpdateRequest]) -> Receipt:
+    async def upload(self, messages: AsyncIterator[UploadUpdateRequest], address: str) -> Receipt:
         """Takes one update.
 
+        Args:
+            address: where it comes from.
         Raises:
             Refusal: one of `protocol.refusals`; the update is then not in its round.
         """
         if self._tools.draining.is_set():
             raise Draining("the service is stopping")
-        claim = _read_header(await anext(messages, None))
+        call, claim = _read_header(await anext(messages, None))
+        call.check_signature(self._tools.market.domain, UPLOAD_UPDATE, task_id=claim.task_id, round=claim.round)
         task = await self._registry.get(claim.task_id)
         terms = await task.terms()
         if claim.trainer != task.referee and not await task.has_joined(claim.trainer, self._tools):
-            raise NotJoined(f"trainer: {claim.trainer} has not joined task {claim.task_id}", field="trainer")
+            raise NotJoined(
+                f"header.signer: {claim.trainer} has not joined task {claim.task_id}", field="header.signer"
+            )
+        await spend(call, self._tools)
         known = await self._admissible(claim)
         if known is not None:
             return self.receipt(known)
         _check_shape(claim, terms)
         self._check_signature(claim)
         _check_point_is_new(claim, task)
-        with self._place(claim):
-            await self._take(messages, claim, terms)
-        update = claim.update(int(time.time()))
-        admitted = await off_loop(self._tools.state.admit, update, task.places, task.referee)
+        with self._one_of(claim):
+            partial = await self._received(messages, claim, task, address)
+            await self._keep(claim, terms, partial)
+            update = claim.update(int(time.time()))
+            admitted = await off_loop(self._tools.state.admit, update, task.places, task.referee)
         self._tools.log.info(
             "update.received", task=claim.task_id, round=claim.round, trainer=claim.trainer, cid=to_text(claim.cid)
         )
-        await task.notify()
+        await task.notify(step=False)
         return self.receipt(admitted)
+
+    async def _keep(self, claim: _Claim, terms: Derived, partial: Partial) -> None:
+        """Checks an update's bytes and puts them into the store. Another attempt would find the same, so they go."""
+        statement = terms.statement
+        question = Question(
+            path=partial.path, dim=statement.dim, fmt=statement.fmt, point=claim.point, srs_path=terms.srs.path
+        )
+        try:
+            await self.checks.check(question)
+            await off_loop(_put, partial.path, claim.cid, self._tools.store)
+        except FileNotFoundError:
+            # The round was sealed while they waited for their check.
+            raise LateUpdate(_takes_no_more(claim), field="round") from None
+        except (Refusal, StorageFull):
+            partial.discard()
+            raise
+        partial.discard()
 
     def receipt(self, update: Update) -> Receipt:
         """The receipt of a durable update; signing is deterministic, so it is the same each time."""
@@ -133,25 +166,28 @@ class Intake:
         return wire.receipt_message(message, update.cid, signature)
 
     @contextmanager
-    def _place(self, claim: _Claim) -> Iterator[None]:
-        """One of the places for uploads; a trainer has at most one."""
-        limit, trainer = self._tools.config.max_uploads, (claim.task_id, claim.trainer)
+    def _one_of(self, claim: _Claim) -> Iterator[None]:
+        """A trainer has one upload under way."""
+        trainer = (claim.task_id, claim.trainer)
         if trainer in self._uploading:
             raise TooManyUploads(f"uploads: one of {claim.trainer} is under way", limit="one at once a trainer")
-        if len(self._uploading) >= limit:
-            raise TooManyUploads(f"uploads: {limit} are under way", limit=f"{limit} at once")
         self._uploading.add(trainer)
         try:
             yield
         finally:
             self._uploading.remove(trainer)
 
-    async def _take(self, messages: AsyncIterator[UploadUpdateRequest], claim: _Claim, terms: Derived) -> None:
-        """Receives, checks and keeps the update's bytes."""
-        with await off_loop(self._tools.store.draft) as draft:
-            await self._receive(messages, claim, draft)
-            await off_loop(_check_content, claim, terms, draft)
-            await off_loop(draft.keep)
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the places of those that send; who waits for a check needs none."""
+        limit = self._tools.config.max_uploads
+        if self._receiving >= limit:
+            raise TooManyUploads(f"uploads: {limit} are under way", limit=f"{limit} at once")
+        self._receiving += 1
+        try:
+            yield
+        finally:
+            self._receiving -= 1
 
     async def _admissible(self, claim: _Claim) -> Update | None:
         """The stored update, if this one came before; refuses what the round cannot take."""
@@ -163,8 +199,13 @@ class Intake:
         if round is None:
             raise RoundNotCollecting(f"{where} has not begun", field="round")
         if round.step != Step.COLLECTING:
-            raise LateUpdate(f"{where} takes no more updates", field="round")
+            raise LateUpdate(_takes_no_more(claim), field="round")
         return None
+
+    def collects(self, task_id: int, round: int) -> bool:
+        """Whether a round takes updates; blocks on the disk."""
+        found = self._tools.state.round(task_id, round)
+        return found is not None and found.step == Step.COLLECTING
 
     def _check_signature(self, claim: _Claim) -> None:
         try:
@@ -178,50 +219,79 @@ class Intake:
                 limit=f"{claim.trainer}'s EIP-712 signature over this UpdateCommitment",
             )
 
-    async def _receive(self, messages: AsyncIterator[UploadUpdateRequest], claim: _Claim, draft: Draft) -> None:
-        assembly, sha256 = wire.Assembly(claim.size_bytes), hashlib.sha256()
-        async for message in messages:
-            if message.WhichOneof("part") != "chunk":
-                raise InvalidField.of("part", message.WhichOneof("part"), "after the header come chunks")
-            data = assembly.take(message.chunk)
-            sha256.update(data)
-            await off_loop(draft.write, data)
+    async def _received(
+        self, messages: AsyncIterator[UploadUpdateRequest], claim: _Claim, task: ServedTask, address: str
+    ) -> Partial:
+        """All bytes of an update, on disk, from the offset that the stream begins with."""
+        config, seen = self._tools.config, task.version
+        pace = Pace(grace_seconds=config.idle_seconds, bytes_per_second=config.min_upload_bytes_per_second)
+        with self._place():
+            chunk = await _next_chunk(messages)
+            offset_bytes = None if chunk is None else chunk.offset_bytes
+            with await off_loop(self.partials.open, claim.key(), offset_bytes) as partial:
+                assembly = wire.Assembly(claim.size_bytes, partial.size_bytes)
+                while chunk is not None:
+                    data = assembly.take(chunk)
+                    await off_loop(partial.write, data)
+                    pace.check(partial.size_bytes)
+                    wait_seconds = self._limits.bytes_wait_seconds(address, len(data))
+                    if wait_seconds:
+                        await asyncio.sleep(wait_seconds)
+                        pace.waited(wait_seconds)
+                    if task.version != seen:
+                        seen = task.version
+                        await self._admissible(claim)
+                    chunk = await _next_chunk(messages)
         assembly.require_complete()
-        if sha256.digest() != claim.content_sha256:
-            raise ContentMismatch(
-                f"content_sha256: the bytes hash to {sha256.hexdigest()}",
-                field="content_sha256",
-                limit=claim.content_sha256.hex(),
-            )
-        if draft.cid() != claim.cid:
-            raise ContentMismatch(f"cid: the bytes have {to_text(draft.cid())}", field="cid", limit=to_text(claim.cid))
+        if partial.cid() != claim.cid:
+            partial.discard()
+            raise _mismatch(partial.cid(), claim.cid)
+        return partial
 
 
-def _read_header(message: UploadUpdateRequest | None) -> _Claim:
+def _put(path: Path, cid: bytes, store: ContentStore) -> None:
+    """Keeps the bytes of a file, which must still be those that came."""
+    found = store.put(path.read_bytes())
+    if found != cid:
+        raise _mismatch(found, cid)
+
+
+def _mismatch(found: bytes, expected: bytes) -> ContentMismatch:
+    return ContentMismatch(f"cid: the bytes have {to_text(found)}", field="cid", limit=to_text(expected))
+
+
+def _takes_no_more(claim: _Claim) -> str:
+    return f"round: {claim.round} of task {claim.task_id} takes no more updates"
+
+
+async def _next_chunk(messages: AsyncIterator[UploadUpdateRequest]) -> Chunk | None:
+    message = await anext(messages, None)
+    if message is None:
+        return None
+    if message.WhichOneof("part") != "chunk":
+        raise InvalidField.of("part", message.WhichOneof("part"), "after the header come chunks")
+    return message.chunk
+
+
+def _read_header(message: UploadUpdateRequest | None) -> tuple[Claimed, _Claim]:
     if message is None or message.WhichOneof("part") != "header":
         raise InvalidField.of("header", "none", "an upload starts with it")
-    header: UpdateHeader = message.header
-    if len(header.content_sha256) != 32:
-        raise InvalidField.of("content_sha256", f"{len(header.content_sha256)} bytes", "SHA-256 has 32")
+    call, header = read_call(message.header, UpdateHeader(), int(time.time()))
     if len(header.signature) != wire.SIGNATURE_BYTES:
         raise InvalidSignature(
             f"signature: got {len(header.signature)} bytes, but it has {wire.SIGNATURE_BYTES}", field="signature"
         )
-    try:
-        to_text(header.cid)
-    except InvalidCid as error:
-        raise InvalidField(str(error), field="cid", limit="a CIDv1 of SHA-256") from None
-    return _Claim(
+    claim = _Claim(
         task_id=header.task_id,
         round=header.round,
-        trainer=wire.read_address(header.trainer, "trainer"),
+        trainer=call.signer,
         point=wire.read_point(header.point),
-        cid=header.cid,
+        cid=wire.read_cid(header.cid, "cid"),
         signature=header.signature,
-        content_sha256=header.content_sha256,
         size_bytes=header.size_bytes,
         dtype=header.dtype,
     )
+    return call, claim
 
 
 def _check_shape(claim: _Claim, terms: Derived) -> None:
@@ -246,19 +316,3 @@ def _check_point_is_new(claim: _Claim, task: ServedTask) -> None:
     rounds = task.config.rounds
     if not fits_round(claim.point, round=claim.round, rounds=rounds):
         raise InvalidField.of("point", hex(claim.point.x), f"its x modulo {rounds} must be the round, {claim.round}")
-
-
-def _check_content(claim: _Claim, terms: Derived, draft: Draft) -> None:
-    statement = terms.statement
-    try:
-        column = decode_update(draft.read(), statement.dim, statement.fmt)
-    except MalformedObject as error:
-        raise MalformedContent(str(error), field=error.field, limit=error.limit) from None
-    except FieldError as error:
-        raise OutOfRange(str(error), field=error.field, limit=error.limit) from None
-    try:
-        check_opening(column, claim.point, terms.srs)
-    except CommitmentMismatch:
-        raise WrongCommitment(
-            "point: the bytes do not open this commitment", field="point", limit="the commitment of the bytes"
-        ) from None

@@ -1,12 +1,14 @@
 """Turns whatever a service raises into a refusal of the catalogue; what is not in it becomes an internal error."""
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from grpc.aio import ServerInterceptor, ServicerContext
+from grpc_status import rpc_status
 
+from aggregator.limits import Limits, address_of
 from contracts.bindings import ChainUnavailable
 from process.logs import Log
 from protocol.refusals import ChainDown, DiskFull, InternalError, Refusal
@@ -18,10 +20,11 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
-    """Sees every call. The log gets what callers do not."""
+    """Sees every call, and lets it in within the limits. The log gets what callers do not."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, limits: Limits) -> None:
         self._log = log
+        self._limits = limits
 
     async def intercept_service(
         self,
@@ -47,22 +50,19 @@ class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the s
     def _answering(self, behaviour: Any, method: str) -> Any:
         async def answer(request: Any, context: Context) -> Any:
             try:
-                return await behaviour(request, context)
+                with self._limits.call(address_of(context.peer())):
+                    return await behaviour(request, context)
             except Exception as error:
                 await self._refuse(error, method, context)
 
         return answer
 
     def _streaming(self, behaviour: Any, method: str) -> Any:
-        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+        async def stream(request: Any, context: Context) -> None:
             try:
-                # Health's Watch writes to the context and yields nothing: it is awaited, not iterated.
-                responses = behaviour(request, context)
-                if hasattr(responses, "__aiter__"):
-                    async for response in responses:
-                        yield response
-                else:
-                    await responses
+                with self._limits.call(address_of(context.peer())):
+                    # Streams write to the context.
+                    await behaviour(request, context)
             except Exception as error:
                 await self._refuse(error, method, context)
 
@@ -74,8 +74,13 @@ class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the s
         refusal = self._refusal(error, method)
         # Callers ask again and again for what is not there yet.
         log = self._log.debug if refusal.status == grpc.StatusCode.NOT_FOUND else self._log.info
-        log("call.refused", method=method, code=refusal.code, message=refusal.message)
-        await context.abort(refusal.status, refusal.message, (refusal.to_metadata(),))
+        log("call.refused", method=method, code=refusal.reason, message=refusal.message)
+        status = rpc_status.to_status(refusal.to_status())
+        trailing = tuple(status.trailing_metadata)
+        if refusal.retry_seconds is not None:
+            # The same as RetryInfo, for channels that repeat calls by themselves.
+            trailing += (("grpc-retry-pushback-ms", str(round(1000 * refusal.retry_seconds))),)
+        await context.abort(status.code, status.details, trailing)
 
     def _refusal(self, error: Exception, method: str) -> Refusal:
         match error:

@@ -81,7 +81,9 @@ class Machine:
             if round is None:
                 await self._open_round(number)
             else:
-                await self._handlers[round.step](round)
+                handler = self._handlers[round.step]
+                with self._tools.telemetry.step(self._task.task_id, number, handler.__name__.strip("_")):
+                    await handler(round)
 
     # ------------------------------------------------------------ before rounds
 
@@ -363,6 +365,7 @@ class Machine:
         )
 
     async def _announce(self, report: Report, **details: object) -> None:
+        self._tools.telemetry.metrics.finished_step(report, details)
         self._log.info(
             f"round.{report.step.name.lower()}",
             round=report.round,

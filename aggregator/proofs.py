@@ -66,7 +66,8 @@ class Proofs:
             columns=tuple(map(_column_at, updates)),
             points=points,
         )
-        proof = await self._tools.jobs.prove(job, release=lambda: off_loop(state.count_argument, hiding))
+        with self._tools.telemetry.proof(Layer.LINEAR):
+            proof = await self._tools.jobs.prove(job, release=lambda: off_loop(state.count_argument, hiding))
         if self._tools.jobs.elsewhere:
             await off_loop(
                 update_argument.verify, self._terms.update_key, context=job.context, points=points, proof=proof
@@ -86,7 +87,8 @@ class Proofs:
         inputs = statement.rule_circuit.inputs(upper_triangle(matrix), active, statement.rule_param_list)
         proof = await off_loop(self._stored, round, Layer.RULE)
         if proof is None:
-            proof = await self._prove(round, inputs)
+            with self._tools.telemetry.proof(Layer.RULE):
+                proof = await self._prove(round, inputs)
         expected = (*(x for vector in inputs for x in vector), *accept, *score)
         _require_equal("instances of the rule proof", expected, proof.instances)
         await off_loop(self._keep, round, Layer.RULE, proof)

@@ -2,16 +2,21 @@
 
 import asyncio
 import time
+from bisect import bisect_right
 from contextlib import suppress
 
 from eth_typing import ChecksumAddress
 
+from aggregator.records import Report
 from aggregator.tools import Tools, off_loop
 from contracts.bindings import Anchor, MalformedTask, TaskConfig, TaskState, TaskView
 from protocol.refusals import InvalidField, UnknownTask
 from protocol.terms import Derived
 
 _DISCOVERY_PAUSE_SECONDS = 0.5
+# Watchers wake at each step; this only bounds how long a missed one can stay unnoticed.
+_WATCH_SECONDS = 5.0
+_PAGE = 1000
 
 
 class ServedTask:
@@ -23,6 +28,7 @@ class ServedTask:
         refusal: why it is not served, or "".
         joined: trainers, as last seen on chain.
         finished: its machine has nothing left to do.
+        journal: its finished steps.
     """
 
     def __init__(self, view: TaskView) -> None:
@@ -35,6 +41,7 @@ class ServedTask:
         self.checked = asyncio.Event()
         self._changed = asyncio.Condition()
         self._version = 0
+        self.journal = Journal(view.task_id)
         self._logs_from = view.created_at_block
 
     @property
@@ -72,11 +79,13 @@ class ServedTask:
         """Grows with each change."""
         return self._version
 
-    async def notify(self) -> None:
-        """Something has changed: an update, a step, the chain."""
+    async def notify(self, *, step: bool = True) -> None:
+        """Something has changed: an update, the chain, or, as far as is known, a step."""
         async with self._changed:
             self._version += 1
             self._changed.notify_all()
+        if step:
+            self.journal.notify()
 
     async def wait_for_change(self, seen: int, timeout_seconds: float) -> None:
         """Returns at the first change after version `seen`, or when the time is over."""
@@ -102,6 +111,44 @@ class ServedTask:
         if trainer not in self.joined and await off_loop(tools.market.has_joined, self.task_id, trainer):
             self.joined.add(trainer)
         return trainer in self.joined
+
+
+class Journal:
+    """A task's finished steps in memory, for any number of watchers: one look at the database serves them all."""
+
+    def __init__(self, task_id: int) -> None:
+        self._task_id = task_id
+        self._reports: list[Report] = []
+        self._stale = True
+        self._looked_at = 0.0
+        self._looking = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    async def after(self, cursor: int, tools: Tools) -> list[Report]:
+        """The reports with greater cursors, in order."""
+        async with self._looking:
+            if self._stale or time.monotonic() - self._looked_at > _WATCH_SECONDS:
+                self._stale, self._looked_at = False, time.monotonic()
+                await self._look(tools)
+        return self._reports[bisect_right(self._reports, cursor, key=lambda report: report.cursor) :]
+
+    def changed(self) -> asyncio.Event:
+        """Set at the next step; to be asked for before the look that it follows."""
+        return self._changed
+
+    def notify(self) -> None:
+        """There may be a new step."""
+        self._stale = True
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _look(self, tools: Tools) -> None:
+        while True:
+            known = self._reports[-1].cursor if self._reports else 0
+            page = await off_loop(tools.state.reports, self._task_id, after_cursor=known, limit=_PAGE)
+            self._reports += page
+            if len(page) < _PAGE:
+                return
 
 
 class Registry:

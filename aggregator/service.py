@@ -2,62 +2,49 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any, TypeVar
-
-import grpc
-from grpc_health.v1 import health, health_pb2_grpc
-from grpc_health.v1.health_pb2 import HealthCheckResponse
-from merit.v1 import models_pb2_grpc, proofs_pb2_grpc, rounds_pb2_grpc, tasks_pb2_grpc, updates_pb2_grpc
+from contextlib import ExitStack, suppress
+from typing import TypeVar
 
 from aggregator.config import AggregatorConfig
 from aggregator.errors import Disagreement, StateLost, Stopping, TooManyProofs
-from aggregator.intake import Intake
-from aggregator.interceptor import Refusals
 from aggregator.jobs import Jobs, Pool
 from aggregator.jobs.choice import pool_of
 from aggregator.machine import Machine
 from aggregator.policy import check_memory, check_policy
 from aggregator.served import Registry, ServedTask
-from aggregator.servicers.models import Models
-from aggregator.servicers.proofs import ProofDownloads
-from aggregator.servicers.rounds import Rounds
-from aggregator.servicers.tasks import Tasks
-from aggregator.servicers.updates import Updates
+from aggregator.server import Server, build
 from aggregator.state import State
+from aggregator.telemetry import Telemetry
 from aggregator.tools import Tools, off_loop
 from circuits.prover import Prover
-from contracts.bindings import Chain, Market
-from process import logs
+from contracts.bindings import BindingsError, Chain, Market
+from process import logs, metrics, tracing
 from process.keyfile import load_account
-from protocol import wire
 from protocol.terms import UnacceptableTerms, check_terms
 from store.local import ContentStore
 
 T = TypeVar("T")
 
-SERVICES = (
-    "merit.v1.TasksService",
-    "merit.v1.RoundsService",
-    "merit.v1.UpdatesService",
-    "merit.v1.ModelsService",
-    "merit.v1.ProofsService",
-)
 _MOST_PAUSE_SECONDS = 30.0
+_SAMPLE_SECONDS = 5.0
+_SWEEP_SECONDS = 10.0
 _THREADS = 32
 # Fatal for a task: another attempt would give the same answer.
 _FINAL = (Disagreement, StateLost, TooManyProofs)
 
 
-async def serve(config: AggregatorConfig) -> None:
+async def serve(config: AggregatorConfig, *, human: bool = False) -> None:
     """Runs the aggregator until SIGTERM or SIGINT.
 
+    Args:
+        human: log lines for eyes instead of JSON.
     Raises:
         ConfigurationError, KeyFileError, ChainUnavailable, ArtifactMissing: it cannot start.
     """
-    logs.configure(config.log_level)
+    logs.configure(config.log_level, human=human)
     aggregator = await off_loop(Aggregator, config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,11 +59,11 @@ class Aggregator:
     """One aggregator. `run` returns after `stop`.
 
     Attributes:
-        port: where it listens, once it does.
+        port: where it listens, once it does. server: what answers there.
     """
 
     def __init__(self, config: AggregatorConfig, *, prover: Prover | None = None, pool: Pool | None = None) -> None:
-        account = load_account(config.key_file)
+        account = load_account(config.key_file, password_file=config.password_file)
         chain = Chain(config.rpc_url)
         market = Market(chain, config.market)
         identity = {"chain": str(chain.chain_id), "market": market.address, "aggregator": account.address}
@@ -87,6 +74,7 @@ class Aggregator:
         state = State(config.data_directory / "state.sqlite", identity)
         store.remove_drafts()
         self.port = 0
+        self.server: Server | None = None
         self.tools = Tools(
             config=config,
             account=account,
@@ -97,6 +85,7 @@ class Aggregator:
             state=state,
             store=store,
             log=log,
+            telemetry=Telemetry(traces=tracing.from_environment("meritproof-aggregator")),
         )
         self.registry = Registry(self.tools)
         self._machines: set[asyncio.Task[None]] = set()
@@ -110,15 +99,20 @@ class Aggregator:
         self.tools.jobs.close()
         self.tools.prover.close()
         self.tools.state.close()
+        self.tools.telemetry.traces.close()
 
     async def run(self) -> None:
+        with ExitStack() as stack:
+            self._serve_metrics(stack)
+            await self._run()
+
+    async def _run(self) -> None:
         # Threads wait for disk and chain far more than they work.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         await self.tools.jobs.open()
-        server, health_service = self._server()
+        self.server = server = build(self.tools, self.registry)
         await server.start()
-        for name in ("", *SERVICES):
-            await health_service.set(name, HealthCheckResponse.SERVING)
+        self.port = server.port
         self.tools.log.info(
             "service.listening",
             host=self.tools.config.host,
@@ -127,32 +121,46 @@ class Aggregator:
             chain_id=self.tools.chain.chain_id,
             market=self.tools.market.address,
         )
-        workers = [asyncio.create_task(work) for work in (self._discover(), self._start_machines())]
+        works = (self._discover(), self._start_machines(), self._sweep(server), self._sample())
+        workers = [asyncio.create_task(work) for work in works]
         try:
             await self.tools.draining.wait()
         finally:
             self.tools.draining.set()
-            await self._drain(server, health_service, workers)
+            await self._drain(server, workers)
 
-    def _server(self) -> tuple[grpc.aio.Server, Any]:
-        tools, registry = self.tools, self.registry
-        server = grpc.aio.server(interceptors=[Refusals(tools.log)], options=list(wire.CHANNEL_OPTIONS))
-        tasks_pb2_grpc.add_TasksServiceServicer_to_server(Tasks(tools, registry), server)
-        rounds_pb2_grpc.add_RoundsServiceServicer_to_server(Rounds(tools, registry), server)
-        intake = Intake(tools, registry)
-        updates_pb2_grpc.add_UpdatesServiceServicer_to_server(Updates(tools, registry, intake), server)
-        models_pb2_grpc.add_ModelsServiceServicer_to_server(Models(tools, registry), server)
-        proofs_pb2_grpc.add_ProofsServiceServicer_to_server(ProofDownloads(tools, registry), server)
-        health_service = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
-        self.port = server.add_insecure_port(f"{tools.config.host}:{tools.config.port}")
-        return server, health_service
+    def _serve_metrics(self, stack: ExitStack) -> None:
+        config, counted = self.tools.config, self.tools.telemetry.metrics
+        counted.watch_disk(config.data_directory)
+        if config.metrics_port is None:
+            return
+        port = stack.enter_context(metrics.served(counted.registry, config.metrics_host, config.metrics_port))
+        self.tools.log.info("metrics.listening", host=config.metrics_host, port=port)
+
+    async def _sample(self) -> None:
+        """Looks now and then at what no event tells: how far behind the chain is, how many tasks there are."""
+        counted = self.tools.telemetry.metrics
+        while True:
+            counted.tasks.set(sum(not task.finished for task in self.registry.tasks.values()))
+            try:
+                counted.chain_lag_seconds.set(max(0, time.time() - await off_loop(self.tools.chain.now_seconds)))
+                counted.chain_up.set(1)
+            except BindingsError:
+                counted.chain_up.set(0)
+            await asyncio.sleep(_SAMPLE_SECONDS)
 
     async def _discover(self) -> None:
         """Looks for new tasks for as long as the process runs."""
         while True:
             await self._insist(self.registry.discover, "discovery")
             await asyncio.sleep(self.tools.config.poll_seconds)
+
+    async def _sweep(self, server: Server) -> None:
+        """Gives up uploads that nobody goes on with."""
+        intake = server.intake
+        while True:
+            await self._insist(lambda: off_loop(intake.partials.sweep, intake.collects), "sweep")
+            await asyncio.sleep(_SWEEP_SECONDS)
 
     async def _start_machines(self) -> None:
         while True:
@@ -165,6 +173,7 @@ class Aggregator:
         try:
             await self._check_terms(task)
             if task.derived is not None:
+                logs.bind(task=task.task_id)
                 machine = Machine(task, task.derived, self.tools)
                 await self._insist(machine.run, f"task {task.task_id}")
         except Stopping:
@@ -172,6 +181,7 @@ class Aggregator:
         except _FINAL as error:
             self.tools.log.critical("task.stopped", task=task.task_id, error=str(error))
         task.finished = True
+        self.tools.telemetry.metrics.finished_task(task.task_id)
         await task.notify()
         self.tools.log.info("task.finished", task=task.task_id)
 
@@ -206,10 +216,10 @@ class Aggregator:
                     await self.tools.draining.wait()
             pause_seconds = min(2 * pause_seconds, _MOST_PAUSE_SECONDS)
 
-    async def _drain(self, server: grpc.aio.Server, health_service: Any, workers: list[asyncio.Task[None]]) -> None:
+    async def _drain(self, server: Server, workers: list[asyncio.Task[None]]) -> None:
         drain_seconds = self.tools.config.drain_seconds
         self.tools.log.info("service.draining", seconds=drain_seconds)
-        await health_service.enter_graceful_shutdown()
+        await server.health.enter_graceful_shutdown()
         for worker in workers:
             worker.cancel()
         for task in self.registry.tasks.values():

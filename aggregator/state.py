@@ -12,6 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from aggregator import nonces
 from aggregator.errors import TooManyProofs
 from aggregator.records import FINAL_STEPS, Layer, Model, Report, Round, Step, Update
 from aggregator.tables import (
@@ -215,6 +216,13 @@ class State:
                 row = _require_provable(session, point)
                 row.count += 1
                 session.add(row)
+
+    # ------------------------------------------------------------ signed calls
+
+    def spend_nonce(self, signer: str, nonce: bytes, deadline_seconds: int, now_seconds: int) -> None:
+        """Takes a signed call (ReplayedCall if its nonce was taken before)."""
+        with self._transaction() as session:
+            nonces.spend(session, signer, nonce, deadline_seconds, now_seconds)
 
     # ---------------------------------------------------------------- journal
 

@@ -111,6 +111,16 @@ class ArgumentRow(Base):
     count: Mapped[int]
 
 
+class NonceRow(Base):
+    """A signed call that was taken. Its nonce is not taken again; after the deadline no call with it would be."""
+
+    __tablename__ = "nonces"
+
+    signer: Mapped[str] = mapped_column(primary_key=True)
+    nonce: Mapped[bytes] = mapped_column(primary_key=True)
+    deadline_seconds: Mapped[int] = mapped_column(index=True)
+
+
 class JournalRow(Base):
     """A finished step, with the transaction that it took, if it took one. The key is the watchers' cursor."""
 

@@ -13,9 +13,11 @@ from eth_account.signers.local import LocalAccount
 from aggregator.config import AggregatorConfig
 from aggregator.jobs import Jobs
 from aggregator.state import State
+from aggregator.telemetry import Telemetry
 from circuits.prover import Prover
 from contracts.bindings import Chain, Market
 from process.logs import Log
+from protocol.calls import Claimed
 from store.local import ContentStore
 
 P = ParamSpec("P")
@@ -38,6 +40,7 @@ class Tools:
     state: State
     store: ContentStore
     log: Log
+    telemetry: Telemetry = field(default_factory=Telemetry)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     _provers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="prover"))
 
@@ -54,3 +57,9 @@ class Tools:
 async def off_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Runs what blocks (disk, chain, prover, curve arithmetic) in a thread."""
     return await asyncio.to_thread(function, *args, **kwargs)
+
+
+async def spend(call: Claimed, tools: Tools) -> None:
+    """Takes a signed call, once (ReplayedCall if it was taken before)."""
+    deadline_seconds = call.call.deadline_seconds
+    await off_loop(tools.state.spend_nonce, call.signer, call.call.nonce, deadline_seconds, int(time.time()))

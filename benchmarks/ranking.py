@@ -34,7 +34,8 @@ from circuits.fixedpoint import FixedPoint
 from clients.attacks.label_flip import LabelFlip
 from clients.baseline import federated_average, trained
 from clients.data import Samples, digits, split
-from clients.training import Recipe, Vector, accuracy, softmax_regression, unflatten
+from clients.parameters import Vector, unflatten
+from clients.training import Recipe, accuracy, softmax_regression
 from clients.validation.accuracy import of_round
 from clients.validation.game import Coalition
 from clients.validation.gtg import GtgShapley

@@ -30,7 +30,8 @@ from clients.attacks.backdoor import Backdoor
 from clients.baseline import federated_average, trained
 from clients.data import Samples, digits
 from clients.local_training import LocalTraining
-from clients.training import Recipe, Vector, accuracy, softmax_regression, unflatten
+from clients.parameters import Vector, unflatten
+from clients.training import Recipe, accuracy, softmax_regression
 
 TRAINERS = 10
 ATTACKERS = (2, 7)

@@ -2,8 +2,11 @@
 
     python -m benchmarks.rules [--slots 8 16 32] [--rule NAME ...] [--json]
 
-Keys are made anew for every line; peak memory is that of the worker process which made them and proved. Gas is that of
-a transaction which calls the verifier, on anvil, with and without what any transaction pays (21,000 and its calldata).
+Keys are made anew for every line. `prove_cpu_seconds` is what all cores together took: unlike `prove_seconds` it hardly
+depends on what else the machine does, and two cores take half of it at least. Peak memory is that of the worker process
+which made the keys and proved. Gas is that of a transaction which calls the verifier, on anvil, with and without what
+any transaction pays (21,000 and its calldata).
+
 Give --rule for some combinations only, as outlier+contribution.
 """
 
@@ -16,6 +19,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import psutil
 from eth_account import Account
 from hexbytes import HexBytes
 
@@ -43,6 +47,7 @@ class Line:
     vka_words: int
     setup_seconds: float
     prove_seconds: float
+    prove_cpu_seconds: float
     peak_mib: int
     proof_bytes: int
     verify_gas: int
@@ -87,9 +92,9 @@ def measured(local: LocalChain, chosen: Sequence[Rule], sizes: Sequence[int]) ->
                 prover.worker_peak_bytes()  # starts the worker, which is no part of the set-up
                 started = time.perf_counter()
                 keys = prover.keys(circuit)
-                made = time.perf_counter()
+                made, cpu_before = time.perf_counter(), _cpu_seconds()
                 proof = prover.prove(circuit, example_inputs(circuit))
-                proven = time.perf_counter()
+                proven, cpu_after = time.perf_counter(), _cpu_seconds()
                 verify_gas, transaction_gas = gas_of(keys, proof)
                 yield Line(
                     rule=rule.name,
@@ -100,11 +105,18 @@ def measured(local: LocalChain, chosen: Sequence[Rule], sizes: Sequence[int]) ->
                     vka_words=len(keys.vka_words),
                     setup_seconds=round(made - started, 2),
                     prove_seconds=round(proven - made, 2),
+                    prove_cpu_seconds=round(cpu_after - cpu_before, 2),
                     peak_mib=prover.worker_peak_bytes() >> 20,
                     proof_bytes=len(proof.data),
                     verify_gas=verify_gas,
                     transaction_gas=transaction_gas,
                 )
+
+
+def _cpu_seconds() -> float:
+    """Of the worker; the chain beside it does nothing meanwhile."""
+    times = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
+    return float(sum(spent.user + spent.system for spent in times))
 
 
 def example_inputs(circuit: RuleCircuit) -> list[list[int]]:

@@ -18,7 +18,7 @@ from circuits.model import denominator, fold, genesis
 from circuits.rules.base import Anchor
 from clients.attacks import Attack, Scene
 from clients.local_training import LocalTraining
-from clients.training import Vector
+from clients.parameters import Vector
 
 REWARD_PER_ROUND_WEI = 10**18
 

@@ -1,21 +1,24 @@
 """PyTorch to ONNX in the one dialect that the prover loads (TorchScript export, opset 17, fixed shapes)."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
-import torch
 from onnx import numpy_helper
 
+from circuits.tensors import torch
+
 OPSET = 17
-DTYPE = torch.float64  # exact on integers below 2^53
 
 
 def export(module: torch.nn.Module, lengths: Sequence[int], names: Sequence[str], path: Path) -> None:
     """Writes `module`, a function of flat vectors of the given lengths, to `path`."""
-    example = tuple(torch.ones(length, dtype=DTYPE) for length in lengths)
+    # Exact on integers below 2^53.
+    example = tuple(torch.ones(length, dtype=torch.float64) for length in lengths)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter advertises its successor, which the prover cannot load
         torch.onnx.export(module.eval(), example, str(path), opset_version=OPSET, dynamo=False, input_names=list(names))

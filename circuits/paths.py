@@ -16,6 +16,11 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "meritproof"
 
 
+def data_directory() -> Path:
+    """meritproof in the user's data directory: unlike the cache, it is not safe to delete."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "meritproof"
+
+
 def srs_directory() -> Path:
     """$MERIT_SRS, or srs in the cache: kzg{k}.srs files."""
     chosen = os.environ.get("MERIT_SRS")

@@ -1,9 +1,11 @@
 """One child process that runs jobs in order, and may crash, hang or be cancelled without taking its owner along."""
 
 import atexit
+import fcntl
 import logging
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,14 +128,7 @@ def _serve(pipe: Connection) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     logging.getLogger().addHandler(logging.NullHandler())
     atexit.register(os._exit, 0)  # its threads abort an orderly end of the interpreter
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow_parent() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=follow_parent, daemon=True).start()
+    _end_with_parent()
 
     def ask(*step: Any) -> Any:
         pipe.send(_Report(step))
@@ -145,6 +140,22 @@ def _serve(pipe: Connection) -> None:
         except EOFError:
             return
         pipe.send(outcome_of(job, *args, **({"progress": ask} if follows else {})))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow_parent() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow_parent, daemon=True).start()
+    # While the library keeps the interpreter to itself no thread runs: then the kernel's SIGIO, which nobody handles,
+    # ends the process as the pipe to its parent closes.
+    if sys.platform == "linux":
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, fcntl.fcntl(parent.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def outcome_of(job: Callable[..., T], *args: object, **named: object) -> tuple[T] | CircuitError:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from clients.data import Samples
-from clients.training import Recipe, Vector, accuracy, flatten, softmax_regression, train_local, unflatten
+from clients.parameters import Vector, flatten, unflatten
+from clients.training import Recipe, accuracy, softmax_regression, train_local
 
 
 def trained(parameters: Vector, shard: Samples, recipe: Recipe, round: int) -> Vector:

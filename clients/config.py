@@ -1,11 +1,11 @@
 """Configurations of the clients' processes."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, field_validator
 
 from clients import attacks
+from clients.connection import ConnectionConfig
 from process.configuration import Configuration
 
 
@@ -13,6 +13,7 @@ class DigitsConfig(Configuration):
     """scikit-learn's digits, split among trainers."""
 
     seed: int = 1
+    """Of the split."""
     weights: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
     """Relative shard sizes, one a trainer."""
 
@@ -21,38 +22,33 @@ class RecipeConfig(Configuration):
     """Local training of the softmax regression."""
 
     epochs: int = Field(default=3, ge=1)
+    """Passes over the shard in a round."""
     learning_rate: float = Field(default=0.5, gt=0)
     """Where the task names none."""
     batch_size: int = Field(default=16, ge=1)
+    """Samples a step."""
     seed: int = 1
+    """Of the order of samples."""
 
 
-class ClientConfig(Configuration):
-    """What every client needs."""
+class ClientConfig(ConnectionConfig):
+    """A client of the demo's model."""
 
-    rpc_url: str
-    """http(s) address of an Ethereum node."""
-    market: str
-    """Address of the market."""
-    aggregator_target: str
-    """host:port of the aggregator's gRPC service."""
-    key_file: Path | None = None
-    """Private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
     directory: Path
     """Where this process keeps its files."""
     data: DigitsConfig = DigitsConfig()
-    poll_seconds: float = Field(default=2, gt=0)
-    """How often the chain is looked at while nothing happens."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The data set's split."""
 
 
 class TrainerConfig(ClientConfig):
     """A trainer of the demo's model."""
 
     task_id: int = Field(ge=1)
+    """The task that it takes part in."""
     shard: int = Field(ge=0)
     """Which of the shards is this trainer's."""
     recipe: RecipeConfig = RecipeConfig()
+    """Local training."""
     max_stake_wei: int = Field(default=0, ge=0)
     """Refuse tasks that ask for a larger stake."""
     allowed: tuple[str, ...] = ()
@@ -74,30 +70,44 @@ class StatementConfig(Configuration):
     """What is proven."""
 
     slots: int = 8
+    """Of the rule's circuit: most trainers of a round."""
     bits: int = 8
+    """Width of an entry of an update: 4, 8 or 16."""
     fraction_bits: int = 7
+    """q of the scale 2^-q."""
     logrows: int = 0
     """log2 of the commitments' domain; 0: the smallest that holds an update."""
     outlier: str = "multi_krum"
+    """The rule that accepts; see `merit rules list`."""
     contribution: str = "projection"
+    """The rule that scores."""
     rule_params: dict[str, int] = Field(default_factory=lambda: {"f": 2})
+    """Parameters of the outlier rule, by name."""
 
 
-class OwnerConfig(ClientConfig):
-    """An owner of a task with the demo's model."""
+class OfferConfig(Configuration):
+    """What an owner offers, and for what."""
 
     aggregator: str
     """Address of the account that serves the task."""
     verifier: str
     """Address of the reusable verifier."""
     statement: StatementConfig = StatementConfig()
+    """What is proven: sizes and rule."""
     reward_per_round_wei: int = Field(ge=1)
+    """Split among a round's accepted trainers by score."""
     bond_wei: int = Field(ge=1)
+    """What the aggregator loses if it does not settle; at least the reward of a round."""
     rounds: int = Field(default=3, ge=1)
+    """How many there are; reward for all of them is escrowed."""
     quorum: int = Field(ge=1)
+    """Fewest trainers of a round."""
     commit_window_seconds: int = Field(default=3600, ge=1)
+    """How long a round collects updates, at most."""
     settle_window_seconds: int = Field(default=3600, ge=1)
+    """How long the aggregator has to prove and settle a committed round."""
     pay_by_round: bool = False
+    """Credits are claimable each round instead of at the end."""
     stake_wei: int = Field(default=0, ge=0)
     """What each trainer posts when it joins, and gets back with the task's end."""
     allowed: tuple[str, ...] = ()
@@ -108,6 +118,11 @@ class OwnerConfig(ClientConfig):
     """Of the first round; 0 leaves it to the trainers."""
     patience: int = Field(default=0, ge=0)
     """Rounds without progress after which the learning rate is halved; 0 keeps it constant."""
+
+
+class OwnerConfig(OfferConfig, ClientConfig):
+    """An owner of a task with the demo's model."""
+
     reference_shard: int | None = Field(default=None, ge=0)
     """Which of the shards the owner's reference is trained on; for rules that have one, and only for them."""
     recipe: RecipeConfig = RecipeConfig()

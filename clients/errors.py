@@ -1,6 +1,7 @@
 """Typed errors of the clients. What the aggregator refuses arrives as one of `protocol.refusals`."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class ClientError(Exception):
@@ -21,6 +22,18 @@ class AggregatorUnreachable(ClientError):
         self.status = status
 
 
+class TransportRefused(ClientError):
+    """An aggregator is not spoken to like this.
+
+    Attributes:
+        field: what to set.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
 class InvalidReceipt(ClientError):
     """The aggregator's receipt is not over what was sent, or not signed by the task's aggregator.
 
@@ -39,6 +52,48 @@ class InvalidDownload(ClientError):
 
 class InvalidTraining(ClientError, ValueError):
     """A training function returned something else than the parameters' float vector."""
+
+
+class InvalidModel(ClientError, ValueError):
+    """A model that cannot be trained in a market."""
+
+
+class InvalidParameter(InvalidModel):
+    """One parameter of a model cannot be taken, or not be set.
+
+    Attributes:
+        name: as in the model's state_dict.
+        limit: what would have been accepted, in words.
+    """
+
+    def __init__(self, name: str, got: str, limit: str) -> None:
+        super().__init__(f"{name}: {got}, but {limit}")
+        self.name = name
+        self.limit = limit
+
+
+class MemoryInUse(ClientError):
+    """Another process takes part with the same directory.
+
+    Attributes:
+        directory: the one that both want.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"{directory}: another process takes part with it")
+        self.directory = directory
+
+
+class DamagedMemory(ClientError):
+    """A file that a trainer wrote is not what it wrote.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: damaged; without it, the round is trained again")
+        self.path = path
 
 
 class UnknownAttack(ClientError, ValueError):
@@ -63,3 +118,17 @@ class InvalidAttackers(ClientError, ValueError):
     def __init__(self, got: str, limit: str) -> None:
         super().__init__(f"attack: got {got}, but {limit}")
         self.limit = limit
+
+
+class ScriptError(ClientError):
+    """A user's script cannot be loaded, lacks a function, or failed; the cause, if there is one, is its own error.
+
+    Attributes:
+        path: the script.
+        function: what is missing, or failed; "" for the script as a whole.
+    """
+
+    def __init__(self, path: Path, function: str, reason: str) -> None:
+        super().__init__(f"{path}: {function}{': ' if function else ''}{reason}")
+        self.path = path
+        self.function = function

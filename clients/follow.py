@@ -1,7 +1,8 @@
 """The aggregator's journal of a task, whatever happens to the connection."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from merit.v1.rounds_pb2 import WatchRoundsResponse
 
@@ -14,7 +15,7 @@ _FIRST_PAUSE_SECONDS = 0.2
 _MOST_PAUSE_SECONDS = 5.0
 
 
-async def follow(aggregator: AggregatorClient, task_id: int, log: Log) -> AsyncIterator[WatchRoundsResponse]:
+async def follow(aggregator: AggregatorClient, task_id: int, log: Log) -> AsyncGenerator[WatchRoundsResponse, None]:
     """Every report of the task, once and in order, until the task is finished; a broken stream is resumed.
 
     Raises:
@@ -23,10 +24,11 @@ async def follow(aggregator: AggregatorClient, task_id: int, log: Log) -> AsyncI
     cursor, pause_seconds = 0, _FIRST_PAUSE_SECONDS
     while True:
         try:
-            async for report in aggregator.watch(task_id, cursor):
-                pause_seconds = _FIRST_PAUSE_SECONDS
-                cursor = report.cursor
-                yield report
+            async with aclosing(aggregator.watch(task_id, cursor)) as reports:
+                async for report in reports:
+                    pause_seconds = _FIRST_PAUSE_SECONDS
+                    cursor = report.cursor
+                    yield report
         except (AggregatorUnreachable, Draining) as error:
             if pause_seconds == _FIRST_PAUSE_SECONDS:
                 log.warning("aggregator.lost", reason=str(error))

@@ -6,7 +6,7 @@ import numpy as np
 
 from circuits.rules.pace import from_units
 from clients.errors import InvalidTraining
-from clients.training import Vector
+from clients.parameters import Vector
 from contracts.bindings import TaskView
 
 LocalTraining = Callable[[Vector, int, float | None], Vector]
@@ -16,9 +16,9 @@ The learning rate is the one that the task asks for in this round; None where it
 """
 
 
-def trained_change(train: LocalTraining, start: Vector, round: int, learning_rate: float | None) -> Vector:
-    """float64[dim]: what local training changed (InvalidTraining if it returned something else than parameters)."""
-    trained = np.asarray(train(start.copy(), round, learning_rate))
+def change_of(start: Vector, trained: Vector) -> Vector:
+    """float64[dim]: what local training changed (InvalidTraining if it made something else than parameters)."""
+    trained = np.asarray(trained)
     if trained.shape != start.shape or trained.dtype.kind != "f":
         got = f"{trained.dtype}{list(trained.shape)}"
         raise InvalidTraining(f"parameters: training returned {got}, but the model has float{list(start.shape)}")

@@ -1,10 +1,12 @@
 """An owner: creates a task, brings the genesis model, checks and evaluates each new model, takes back what is left."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from eth_account.signers.local import LocalAccount
+from eth_utils.crypto import keccak
 from merit.v1.rounds_pb2 import RoundStep
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -15,15 +17,26 @@ from circuits.fixedpoint import FixedPoint, dequantize, quantize
 from circuits.prover import Prover
 from circuits.rules import pace
 from circuits.statement import Statement
-from clients.errors import AggregatorUnreachable
+from clients.errors import AggregatorUnreachable, InvalidReceipt
 from clients.follow import follow
-from clients.local_training import LocalTraining, learning_rate, trained_change
-from clients.sending import MISSED, PASSING, send_update
+from clients.local_training import LocalTraining, change_of, learning_rate
+from clients.parameters import Vector
+from clients.sending import MISSED, may_pass, send_update
 from clients.service import AggregatorClient
-from clients.training import Vector
-from contracts.bindings import NATIVE, Market, RoundState, TaskConfig, TaskState, TaskView, allowlist
+from contracts.bindings import (
+    NATIVE,
+    Market,
+    RoundState,
+    TaskConfig,
+    TaskState,
+    TaskView,
+    allowlist,
+    created_task,
+    sign_create_task,
+)
 from process.logs import Log, get
-from protocol.refusals import UnknownTask
+from protocol.calls import CallSigner
+from protocol.refusals import Refusal, UnknownModel, UnknownTask
 from protocol.terms import Derived, anchor_of, check_pace, derive, open_model
 from store.cid import cid_of, to_text
 from store.objects import encode_model, encode_update, model_size_limit_bytes
@@ -76,24 +89,30 @@ class CheckedModel:
     """A model whose integers and salts open the chain's commitment.
 
     Attributes:
-        version: round + 1.
+        version: 0 is the genesis model, r + 1 the one after round r.
         parameters: float64[dim].
         data: the model object's bytes. cid: their CID.
     """
 
-    round: int
     version: int
     parameters: Vector
     data: bytes
     cid: bytes
 
+    @property
+    def round(self) -> int:
+        """The round that made it; -1 of the genesis model."""
+        return self.version - 1
 
-class Owner:
-    """Args:
-    market: the market on its chain.
-    aggregator: connection to the aggregator that will serve the tasks.
-    account: pays, and gets back what is left.
-    prover: derives the keys that the task pins; blocks for seconds, or minutes when they are new.
+
+class AsyncOwner:
+    """An owner, for programs that are asynchronous themselves; others use `clients.Owner`.
+
+    Args:
+        market: the market on its chain.
+        aggregator: connection to the aggregator that will serve the tasks.
+        account: pays, and gets back what is left.
+        prover: derives the keys that the task pins; blocks for seconds, or minutes when they are new.
     """
 
     def __init__(
@@ -108,34 +127,54 @@ class Owner:
         self._market = market
         self._aggregator = aggregator
         self._account = account
+        self._signer = CallSigner(account, market.domain)
         self._prover = prover
         self._log = (log or get(role="owner")).bind(owner=account.address)
 
-    async def create_task(self, statement: Statement, parameters: Vector, offer: Offer) -> int:
+    async def create_task(
+        self, statement: Statement, parameters: Vector, offer: Offer, *, ask_first: bool = False
+    ) -> int:
         """Escrows the whole reward and sends the genesis model to the aggregator; returns the task's id.
 
         Args:
             parameters: float[dim], where training starts.
+            ask_first: let the aggregator send the signed transaction, once it has looked at the terms: what it would
+                not serve escrows nothing.
         Raises:
-            FieldError: parameters or rounds do not fit the number format, or the learning rate its units.
+            TermsRefused, TransactionRefused: with `ask_first`, nothing was escrowed.
+            InvalidReceipt: with `ask_first`, the chain does not have the task that the aggregator names.
+            FieldError: parameters or rounds do not fit the number format, or the learning rate its units; or the rule
+                is not defined for as few trainers as the quorum.
             ValueOutOfRange: a term does not fit its type, or an entry of `allowed` is no address.
             UnacceptableTerms: a target that any update meets, or patience without a learning rate.
             SrsError: a test-only string on a chain that is not local.
         """
         model.check_room(slots=statement.slots, rounds=offer.rounds, fmt=statement.fmt)
+        statement.rule.outlier.check(offer.quorum, statement.rule_params)
         terms = await asyncio.to_thread(derive, statement, self._prover)
         terms.srs.require_allowed(chain_is_local=self._market.chain.is_local)
         genesis = model.genesis(parameters, statement.fmt, statement.slots)
         data = encode_model(genesis)
         config = await asyncio.to_thread(_config, terms, offer, genesis, cid_of(data))
         check_pace(config)
-        task_id = await asyncio.to_thread(self._market.create_task, self._account, config)
+        if ask_first:
+            task_id = await self._relayed(config)
+        else:
+            task_id = await asyncio.to_thread(self._market.create_task, self._account, config)
         self._log.info(
             "task.created", task=task_id, rule=config.rule_name, reward_wei=str(config.total_reward_wei), dim=config.dim
         )
         await self._send_genesis(task_id, data)
         self._log.info("task.genesis_sent", task=task_id, cid=to_text(config.genesis_cid))
         return task_id
+
+    async def _relayed(self, config: TaskConfig) -> int:
+        raw = await asyncio.to_thread(sign_create_task, self._market, self._account, config)
+        said = await self._aggregator.create_task(raw, self._signer)
+        task_id = await asyncio.to_thread(created_task, self._market, keccak(raw))
+        if task_id != said:
+            raise InvalidReceipt("task_id", said, task_id)
+        return said
 
     async def _send_genesis(self, task_id: int, data: bytes) -> None:
         """The aggregator learns of the task from the chain, a moment after this account."""
@@ -145,17 +184,18 @@ class Owner:
             retry=retry_if_exception_type(UnknownTask),
             reraise=True,
         )
-        await retrying(self._aggregator.upload_genesis, task_id, data)
+        await retrying(self._aggregator.upload_genesis, task_id, data, self._signer)
 
-    async def models(self, task_id: int) -> AsyncIterator[CheckedModel]:
+    async def models(self, task_id: int) -> AsyncGenerator[CheckedModel, None]:
         """Each new model as it is published, checked against the chain, until the task is finished.
 
         Raises:
             UnacceptableTerms: a model does not open the commitment that the contract carries.
         """
-        async for report in follow(self._aggregator, task_id, self._log):
-            if report.report.step == RoundStep.ROUND_STEP_PUBLISHED:
-                yield await self.model_after(task_id, report.round)
+        async with aclosing(follow(self._aggregator, task_id, self._log)) as reports:
+            async for report in reports:
+                if report.report.step == RoundStep.ROUND_STEP_PUBLISHED:
+                    yield await self.model(task_id, report.round + 1)
 
     async def give_references(self, task_id: int, train: LocalTraining) -> None:
         """Sends the owner's own update in each round, until the task is finished.
@@ -182,8 +222,9 @@ class Owner:
         limit_bytes = model_size_limit_bytes(config.dim)
         data = await self._aggregator.download_model(task_id, round, limit_bytes=limit_bytes)
         opened = await asyncio.to_thread(open_model, data, config.dim, G1Point(*view.model), srs)
-        change = await asyncio.to_thread(trained_change, train, _parameters(opened, config), round, learning_rate(view))
-        values = quantize(change, fmt).values
+        start = _parameters(opened, config)
+        trained = await asyncio.to_thread(train, start.copy(), round, learning_rate(view))
+        values = quantize(change_of(start, trained), fmt).values
         column, point = await asyncio.to_thread(draw_for_round, values, fmt, srs, round=round, rounds=config.rounds)
         await self.send_reference(view, round, point, encode_update(column, fmt))
 
@@ -199,6 +240,7 @@ class Owner:
                     market=self._market,
                     aggregator=self._aggregator,
                     account=self._account,
+                    signer=self._signer,
                     view=view,
                     round=round,
                     point=point,
@@ -207,7 +249,9 @@ class Owner:
             except MISSED as error:
                 # Also one that was sent before a restart: the first stays.
                 self._log.warning("reference.not_taken", task=view.task_id, round=round, reason=error.message)
-            except (AggregatorUnreachable, *PASSING) as error:
+            except (AggregatorUnreachable, Refusal) as error:
+                if not may_pass(error):
+                    raise
                 self._log.warning("reference.cannot_send", task=view.task_id, round=round, reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
@@ -215,27 +259,40 @@ class Owner:
                 self._log.info("reference.sent", task=view.task_id, round=round, cid=to_text(receipt.cid))
             return
 
-    async def model_after(self, task_id: int, round: int) -> CheckedModel:
-        """The model after a settled round, checked against the commitment that the round left on chain.
+    async def model(self, task_id: int, version: int | None = None) -> CheckedModel:
+        """A model, checked against the commitment that its round left on chain.
 
+        Args:
+            version: 0 is the genesis model, r + 1 the one after round r; None is the newest.
         Raises:
-            UnacceptableTerms: it does not open it.
+            UnacceptableTerms: it does not open the commitment.
+            UnknownModel: there is none of this version, or the aggregator has not published it yet.
         """
         view = await asyncio.to_thread(self._market.task, task_id)
-        settled = await asyncio.to_thread(self._market.round, task_id, round)
-        assert settled.model is not None, "the chain has not settled a round that was announced as published"
-        config, commitment = view.config, G1Point(*settled.model)
+        version = await self._newest(view) if version is None else version
+        config, srs = view.config, self._prover.srs(view.config.k)
+        commitment = await self._commitment(view, version)
         limit_bytes = model_size_limit_bytes(config.dim)
-        data = await self._aggregator.download_model(task_id, round + 1, limit_bytes=limit_bytes)
-        srs = self._prover.srs(config.k)
+        data = await self._aggregator.download_model(task_id, version, limit_bytes=limit_bytes)
         opened = await asyncio.to_thread(open_model, data, config.dim, commitment, srs)
-        return CheckedModel(
-            round=round,
-            version=round + 1,
-            parameters=_parameters(opened, config),
-            data=data,
-            cid=cid_of(data),
-        )
+        return CheckedModel(version=version, parameters=_parameters(opened, config), data=data, cid=cid_of(data))
+
+    async def _newest(self, view: TaskView) -> int:
+        current = await asyncio.to_thread(self._market.round, view.task_id, view.current_round)
+        return view.current_round + (current.state == RoundState.SETTLED)
+
+    async def _commitment(self, view: TaskView, version: int) -> G1Point:
+        """What the chain says that a version commits to."""
+        if version == 0:
+            return G1Point(*view.config.genesis)
+        if not 0 < version <= view.current_round + 1:
+            raise UnknownModel(
+                f"version: got {version}, but there are at most {view.current_round + 1}", field="version"
+            )
+        settled = await asyncio.to_thread(self._market.round, view.task_id, version - 1)
+        if settled.model is None:
+            raise UnknownModel(f"version: the chain has not settled round {version - 1}", field="version")
+        return G1Point(*settled.model)
 
     async def withdraw(self, task_id: int, *, poll_seconds: float = 0.5) -> int:
         """Waits until the task is closed and takes back what was not paid; returns the amount in wei."""

@@ -3,94 +3,67 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-
-from eth_account.signers.local import LocalAccount
+from dataclasses import replace
 
 from circuits import rules
 from circuits.fixedpoint import FixedPoint
-from circuits.prover import Prover
 from circuits.statement import Statement
 from clients import attacks
 from clients.attacks.trainer import Attacker
 from clients.baseline import trained
 from clients.bundle import Bundle
 from clients.collect import Collector
-from clients.config import ClientConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
+from clients.config import OfferConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
+from clients.connection import connected
 from clients.data import Samples, digits
 from clients.local_training import LocalTraining
-from clients.owner import Offer, Owner
-from clients.service import AggregatorClient
-from clients.trainer import Trainer
-from clients.training import Recipe, Vector, accuracy, flatten, softmax_regression, unflatten
-from contracts.bindings import Chain, Market
+from clients.owner import AsyncOwner, Offer
+from clients.parameters import Vector, flatten, unflatten
+from clients.trainer import AsyncTrainer
+from clients.training import Recipe, accuracy, softmax_regression
 from process import logs
 from process.errors import ConfigurationError
-from process.keyfile import load_account
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Tools:
-    account: LocalAccount
-    market: Market
-    aggregator: AggregatorClient
-    prover: Prover
-
-
-async def run_trainer(config: TrainerConfig) -> int:
+async def run_trainer(config: TrainerConfig, *, human: bool = False) -> int:
     """Trains until the task is closed; returns what was paid out, in wei.
 
     Raises:
-        UnacceptableTerms: the trainer refuses the task. And what `Trainer.run` does.
+        UnacceptableTerms: the trainer refuses the task. And what `AsyncTrainer.run` does.
     """
     train = training_of(config)
-    async with _tools(config) as tools:
-        trainer = Trainer(
+    logs.configure(config.log_level, human=human)
+    async with connected(config) as tools:
+        trainer = AsyncTrainer(
             market=tools.market,
             task_id=config.task_id,
             aggregator=tools.aggregator,
             account=tools.account,
-            train=train,
             prover=tools.prover,
             directory=config.directory,
             poll_seconds=config.poll_seconds,
             allowed=config.allowed,
             max_stake_wei=config.max_stake_wei,
         )
-        return await trainer.run()
+        return await trainer.run(train)
 
 
-async def run_owner(config: OwnerConfig) -> int:
+async def run_owner(config: OwnerConfig, *, human: bool = False) -> int:
     """Creates a task and follows it to its end; returns its id. Models and proofs are gathered as a bundle.
 
     Raises:
         ConfigurationError: the rule has a reference, and there is no shard for it, or the other way round.
-        UnacceptableTerms: a model does not open the chain's commitment. And what `Owner` does.
+        UnacceptableTerms: a model does not open the chain's commitment. And what `AsyncOwner` does.
     """
+    logs.configure(config.log_level, human=human)
     log = logs.get(role="owner")
     train = reference_of(config)
     _, test = digits(seed=config.data.seed, weights=config.data.weights)
     model = softmax_regression()
-    offer = Offer(
-        aggregator=config.aggregator,
-        verifier=config.verifier,
-        reward_per_round_wei=config.reward_per_round_wei,
-        bond_wei=config.bond_wei,
-        rounds=config.rounds,
-        quorum=config.quorum,
-        commit_window_seconds=config.commit_window_seconds,
-        settle_window_seconds=config.settle_window_seconds,
-        pay_by_round=config.pay_by_round,
-        stake_wei=config.stake_wei,
-        allowed=config.allowed,
-        target_norm=config.target_norm,
-        learning_rate=config.learning_rate,
-        patience=config.patience,
-    )
-    async with _tools(config) as tools:
-        owner = Owner(market=tools.market, aggregator=tools.aggregator, account=tools.account, prover=tools.prover)
+    async with connected(config) as tools:
+        owner = AsyncOwner(market=tools.market, aggregator=tools.aggregator, account=tools.account, prover=tools.prover)
         start = flatten(model)
-        task_id = await owner.create_task(statement_of(config.statement, dim=len(start)), start, offer)
+        task_id = await owner.create_task(statement_of(config.statement, dim=len(start)), start, offer_of(config))
         collector = Collector(
             Bundle(config.bundle or config.directory),
             market=tools.market,
@@ -110,6 +83,26 @@ async def run_owner(config: OwnerConfig) -> int:
         log.info("model.verified", task=task_id, version=verified, complete=verified == rounds)
         await owner.withdraw(task_id)
         return task_id
+
+
+def offer_of(config: OfferConfig) -> Offer:
+    """The offer of a configuration, beside its statement."""
+    return Offer(
+        aggregator=config.aggregator,
+        verifier=config.verifier,
+        reward_per_round_wei=config.reward_per_round_wei,
+        bond_wei=config.bond_wei,
+        rounds=config.rounds,
+        quorum=config.quorum,
+        commit_window_seconds=config.commit_window_seconds,
+        settle_window_seconds=config.settle_window_seconds,
+        pay_by_round=config.pay_by_round,
+        stake_wei=config.stake_wei,
+        allowed=config.allowed,
+        target_norm=config.target_norm,
+        learning_rate=config.learning_rate,
+        patience=config.patience,
+    )
 
 
 def statement_of(config: StatementConfig, *, dim: int) -> Statement:
@@ -196,14 +189,3 @@ async def _beside(work: Coroutine[None, None, None] | None) -> AsyncIterator[Non
     finally:
         if task:
             task.cancel()
-
-
-@asynccontextmanager
-async def _tools(config: ClientConfig) -> AsyncIterator[_Tools]:
-    logs.configure(config.log_level)
-    account = load_account(config.key_file)
-    config.directory.mkdir(parents=True, exist_ok=True)
-    chain = await asyncio.to_thread(Chain, config.rpc_url)
-    with Prover() as prover:
-        async with AggregatorClient(config.aggregator_target) as aggregator:
-            yield _Tools(account=account, market=Market(chain, config.market), aggregator=aggregator, prover=prover)

@@ -1,18 +1,18 @@
 """A signed update on its way to the aggregator, and the receipt that must come back: a trainer's, or an owner's."""
 
-import hashlib
-
+import grpc
 from eth_account.signers.local import LocalAccount
 from merit.v1.types_pb2 import Receipt
 from merit.v1.updates_pb2 import Dtype, UpdateHeader
 
 from circuits.bn254 import G1Point
 from circuits.fixedpoint import FixedPoint
-from clients.errors import InvalidReceipt
+from clients.errors import AggregatorUnreachable, InvalidReceipt
 from clients.service import AggregatorClient
 from contracts.bindings import Market, TaskView, eip712
 from protocol import wire
-from protocol.refusals import ChainDown, Draining, LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate
+from protocol.calls import CallSigner
+from protocol.refusals import LateUpdate, Refusal, RoundFull, RoundNotCollecting, SecondUpdate
 from store.cid import cid_of
 from store.objects import update_dtype
 
@@ -20,8 +20,14 @@ _DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
 
 MISSED = (LateUpdate, RoundFull, RoundNotCollecting, SecondUpdate)
 """Refusals that cost one round only."""
-PASSING = (Draining, ChainDown)
-"""Refusals after which the same update is worth another attempt."""
+_PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DATA_LOSS}
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the same call is worth another attempt; what `MISSED` holds is not."""
+    if isinstance(error, MISSED):
+        return False
+    return isinstance(error, AggregatorUnreachable) or (isinstance(error, Refusal) and error.status in _PASSING)
 
 
 async def send_update(
@@ -29,6 +35,7 @@ async def send_update(
     market: Market,
     aggregator: AggregatorClient,
     account: LocalAccount,
+    signer: CallSigner,
     view: TaskView,
     round: int,
     point: G1Point,
@@ -37,30 +44,32 @@ async def send_update(
     """Signs an update and sends it; returns the receipt, checked.
 
     Args:
-        view: of the task.
+        signer: signs the call. view: of the task.
         point: commitment to the update. data: the update object's bytes.
     Raises:
         InvalidReceipt: it is not over this update, or not signed by the task's aggregator.
         Refusal, AggregatorUnreachable: the aggregator has not taken the update.
     """
     config, cid = view.config, cid_of(data)
-    commitment = eip712.UpdateCommitment(
-        task_id=view.task_id, round=round, point_x=point.x, point_y=point.y, cid_digest=eip712.cid_digest(cid)
-    )
+    commitment = commitment_of(view.task_id, round, point, data)
     header = UpdateHeader(
         task_id=view.task_id,
         round=round,
-        trainer=wire.address_bytes(account.address),
-        content_sha256=hashlib.sha256(data).digest(),
+        cid=cid,
         size_bytes=len(data),
         dtype=_DTYPES[update_dtype(FixedPoint(bits=config.bits, fraction_bits=config.fractional_bits))],
         point=wire.point_message(point),
-        cid=cid,
         signature=eip712.sign_update(account, market.domain, commitment),
     )
-    receipt = await aggregator.upload_update(header, data)
+    receipt = await aggregator.upload_update(header, data, signer)
     check_receipt(receipt, commitment, market=market, sender=account.address, aggregator=config.aggregator)
     return receipt
+
+
+def commitment_of(task_id: int, round: int, point: G1Point, data: bytes) -> eip712.UpdateCommitment:
+    """What is signed of an update."""
+    digest = eip712.cid_digest(cid_of(data))
+    return eip712.UpdateCommitment(task_id=task_id, round=round, point_x=point.x, point_y=point.y, cid_digest=digest)
 
 
 def check_receipt(

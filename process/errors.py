@@ -15,3 +15,15 @@ class ConfigurationError(Exception):
 
 class KeyFileError(Exception):
     """A private key cannot be had from where it should be. No message ever holds any part of a key."""
+
+
+class PasswordMissing(KeyFileError):
+    """A keystore is locked, and nothing here knows its password."""
+
+
+class WrongPassword(KeyFileError):
+    """The password does not open the keystore."""
+
+
+class CertificateError(Exception):
+    """A certificate or its key cannot be made, written or read. No message ever holds any part of a key."""

@@ -1,16 +1,19 @@
 """Messages to values and back, and how bytes travel in chunks. Whatever comes from the wire is checked here first."""
 
+import ipaddress
 from collections.abc import Iterator
 
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_canonical_address, to_checksum_address
-from merit.v1.types_pb2 import Chunk, Point
+from merit.v1.types_pb2 import Chunk, Point, Range
 from merit.v1.types_pb2 import Receipt as ReceiptMessage
 
 from circuits.bn254 import INFINITY, G1Point
 from circuits.errors import FieldError
 from contracts.bindings import eip712
 from protocol.refusals import InvalidChunk, InvalidField, TruncatedUpload
+from store.cid import to_text
+from store.errors import InvalidCid
 
 CHUNK_BYTES = 1 << 20
 # A chunk and its frame; anything longer is refused by the transport before it is held.
@@ -51,6 +54,23 @@ def read_address(raw: bytes, field: str) -> ChecksumAddress:
     return to_checksum_address(raw)
 
 
+def read_cid(raw: bytes, field: str) -> bytes:
+    """A binary CID as the content store makes them (InvalidField otherwise)."""
+    try:
+        to_text(raw)
+    except InvalidCid as error:
+        raise InvalidField(f"{field}: {error}", field=field, limit="a CIDv1 of SHA-256") from None
+    return raw
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nothing that is sent to this host leaves the machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def receipt_message(receipt: eip712.Receipt, cid: bytes, signature: bytes) -> ReceiptMessage:
     return ReceiptMessage(
         task_id=receipt.task_id,
@@ -77,28 +97,41 @@ def read_receipt(message: ReceiptMessage) -> eip712.Receipt:
     )
 
 
-def chunks(data: bytes) -> Iterator[Chunk]:
-    """The bytes in chunks of at most 1 MiB."""
-    for start in range(0, len(data), CHUNK_BYTES):
-        yield Chunk(offset_bytes=start, data=data[start : start + CHUNK_BYTES])
+def chunks(data: bytes, start_bytes: int = 0, end_bytes: int | None = None) -> Iterator[Chunk]:
+    """The bytes, or a part of them, in chunks of at most 1 MiB."""
+    end_bytes = len(data) if end_bytes is None else end_bytes
+    for start in range(start_bytes, end_bytes, CHUNK_BYTES):
+        yield Chunk(offset_bytes=start, data=data[start : min(start + CHUNK_BYTES, end_bytes)])
+
+
+def read_range(message: Range, total_bytes: int) -> tuple[int, int]:
+    """Start and end of a part of an object (InvalidField unless it lies within the object)."""
+    if message.offset_bytes > total_bytes:
+        raise InvalidField.of("range.offset_bytes", message.offset_bytes, f"the object has {total_bytes} bytes")
+    end_bytes = message.offset_bytes + message.length_bytes if message.length_bytes else total_bytes
+    if end_bytes > total_bytes:
+        limit = f"{total_bytes - message.offset_bytes} bytes follow the offset"
+        raise InvalidField.of("range.length_bytes", message.length_bytes, limit)
+    return message.offset_bytes, end_bytes
 
 
 class Assembly:
     """Checks that chunks come in order and add up to exactly the announced size.
 
     Attributes:
-        received_bytes: so far.
+        received_bytes: so far; those that were there before count.
     """
 
-    def __init__(self, size_bytes: int) -> None:
+    def __init__(self, size_bytes: int, received_bytes: int = 0) -> None:
         self.size_bytes = size_bytes
-        self.received_bytes = 0
+        self.received_bytes = received_bytes
 
     def take(self, chunk: Chunk) -> bytes:
         """The chunk's bytes, if they are the next ones (InvalidChunk otherwise)."""
-        if not 0 < len(chunk.data) <= CHUNK_BYTES:
+        data = chunk.data  # each look at it copies
+        if not 0 < len(data) <= CHUNK_BYTES:
             raise InvalidChunk(
-                f"chunk.data: got {len(chunk.data)} bytes, but a chunk has 1 to {CHUNK_BYTES}",
+                f"chunk.data: got {len(data)} bytes, but a chunk has 1 to {CHUNK_BYTES}",
                 field="chunk.data",
                 limit=f"1 to {CHUNK_BYTES} bytes",
             )
@@ -108,14 +141,14 @@ class Assembly:
                 field="chunk.offset_bytes",
                 limit=str(self.received_bytes),
             )
-        if self.received_bytes + len(chunk.data) > self.size_bytes:
+        if self.received_bytes + len(data) > self.size_bytes:
             raise InvalidChunk(
                 f"chunk.data: goes beyond the {self.size_bytes} bytes of the header",
                 field="chunk.data",
                 limit=f"{self.size_bytes} bytes in all",
             )
-        self.received_bytes += len(chunk.data)
-        return chunk.data
+        self.received_bytes += len(data)
+        return data
 
     def require_complete(self) -> None:
         """TruncatedUpload if bytes are missing."""

@@ -20,6 +20,8 @@ CID_BYTES = 36  # version, codec, hash function and digest length take one byte 
 
 _UNIXFS_FILE = 2
 _CODECS = ("raw", "dag-pb")
+# Version 1, codec, SHA-256, 32 bytes: made once, for an object has many chunks.
+_PREFIXES = {codec: bytes(CID("base32", 1, codec, multihash.wrap(bytes(32), "sha2-256")))[:-32] for codec in _CODECS}
 
 
 class _Node(NamedTuple):
@@ -37,10 +39,20 @@ class CidBuilder:
 
     def update(self, data: bytes) -> None:
         """Takes the next bytes, any number of them."""
-        self._pending += data
-        while len(self._pending) > CHUNK_BYTES:
-            self._leaves.append(_leaf(bytes(self._pending[:CHUNK_BYTES])))
-            del self._pending[:CHUNK_BYTES]
+        view = memoryview(data)
+        if self._pending:
+            room = CHUNK_BYTES - len(self._pending)
+            self._pending += view[:room]
+            view = view[room:]
+            if not view:
+                return
+            self._leaves.append(_leaf(self._pending))
+            self._pending = bytearray()
+        # Whole chunks are hashed where they are; the last one waits, for it may be the only one.
+        while len(view) > CHUNK_BYTES:
+            self._leaves.append(_leaf(view[:CHUNK_BYTES]))
+            view = view[CHUNK_BYTES:]
+        self._pending += view
 
     def finish(self) -> bytes:
         """The binary CID of everything taken so far."""
@@ -88,12 +100,11 @@ def from_text(text: str) -> bytes:
     return cid
 
 
-def _cid(codec: str, block: bytes) -> bytes:
-    digest = multihash.wrap(hashlib.sha256(block).digest(), "sha2-256")
-    return bytes(CID("base32", 1, codec, digest))
+def _cid(codec: str, block: bytes | bytearray | memoryview) -> bytes:
+    return _PREFIXES[codec] + hashlib.sha256(block).digest()
 
 
-def _leaf(block: bytes) -> _Node:
+def _leaf(block: bytes | bytearray | memoryview) -> _Node:
     return _Node(_cid("raw", block), len(block), len(block))
 
 

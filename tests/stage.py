@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from contracts.bindings.devchain import LocalChain
 from process.keyfile import create_key_file
 from process.logs import get
 from protocol import wire
+from protocol.calls import CallSigner
 from protocol.terms import Derived, anchor_of, derive
 from store.cid import cid_of
 from store.objects import encode_model, encode_update
@@ -96,8 +97,8 @@ class StagePool:
 
     elsewhere = False
 
-    def __init__(self, prover: Prover, store_directory: Path) -> None:
-        self._seat = StageSeat(prover, store_directory)
+    def __init__(self, prover: Prover, store_directory: Path, budget_bytes: int) -> None:
+        self._seat = StageSeat(prover, store_directory, budget_bytes)
 
     async def open(self) -> list["StageSeat"]:
         return [self._seat]
@@ -108,9 +109,9 @@ class StagePool:
 class StageSeat:
     name = "the stage"
     machine = "here"
-    budget_bytes = 1 << 40
 
-    def __init__(self, prover: Prover, store_directory: Path) -> None:
+    def __init__(self, prover: Prover, store_directory: Path, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
         self._bench, self._store_directory = Bench(prover), store_directory
         self._unwanted = threading.Event()
 
@@ -143,6 +144,7 @@ class Update:
     point: G1Point
     data: bytes
     header: UpdateHeader
+    signer: CallSigner
 
 
 class Stage:
@@ -158,7 +160,9 @@ class Stage:
         argument, _ = create(self.chain, self.owner, artifacts.update_argument())
         address, _ = create(self.chain, self.owner, artifacts.market(), argument)
         self.market = Market(self.chain, address)
+        self.owner_signer = CallSigner(self.owner, self.market.domain)
         self.prover = ReferenceProver(shared, directory / "keys")
+        self.budget_bytes = 1 << 40
         self.key_file = directory / "operator.key"
         create_key_file(self.key_file, self.operator.key.hex())
         start = np.linspace(-0.5, 0.5, STATEMENT.dim)
@@ -196,7 +200,7 @@ class Stage:
     def aggregator(self, **changes: object) -> Aggregator:
         """One that is not running."""
         config = self.config(**changes)
-        pool = StagePool(self.prover, config.data_directory / "objects")
+        pool = StagePool(self.prover, config.data_directory / "objects", self.budget_bytes)
         return Aggregator(config, prover=self.prover, pool=pool)
 
     @asynccontextmanager
@@ -209,7 +213,7 @@ class Stage:
                 await asyncio.sleep(0.01)
                 if run.done():
                     await run
-            async with AggregatorClient(f"127.0.0.1:{aggregator.port}", patience_seconds=3) as client:
+            async with AggregatorClient(f"127.0.0.1:{aggregator.port}", patience_seconds=30) as client:
                 yield aggregator, client
         finally:
             aggregator.stop()
@@ -254,16 +258,17 @@ class Stage:
     async def open_task(self, client: AggregatorClient, **changes: object) -> int:
         """A task whose first round collects."""
         task_id = await self.create_task(**changes)  # type: ignore[arg-type]
-        await client.upload_genesis(task_id, self.genesis_data)
+        await client.upload_genesis(task_id, self.genesis_data, self.owner_signer)
         await self.reached(client, task_id, 0, 1)
         return task_id
 
     async def reached(self, client: AggregatorClient, task_id: int, round: int, step: int) -> None:
         """Returns when the aggregator reports a step of a round."""
         async with asyncio.timeout(60):
-            async for report in follow(client, task_id, get()):
-                if (report.round, report.report.step) == (round, step):
-                    return
+            async with aclosing(follow(client, task_id, get())) as reports:
+                async for report in reports:
+                    if (report.round, report.report.step) == (round, step):
+                        return
         raise AssertionError(f"the task ended without step {step} of round {round}")
 
     def draw(self, seed: int, *, round: int = 0, rounds: int = 2, outlier: bool = False) -> Column:
@@ -291,15 +296,14 @@ class Stage:
         header = UpdateHeader(
             task_id=task_id,
             round=round,
-            trainer=wire.address_bytes(trainer.address),
-            content_sha256=hashlib.sha256(data).digest(),
+            cid=cid,
             size_bytes=len(data),
             dtype=Dtype.DTYPE_INT8,
             point=wire.point_message(point),
-            cid=cid,
             signature=self.sign(trainer, task_id, round, point, cid),
         )
-        return Update(trainer=trainer.address, column=column, point=point, data=data, header=header)
+        signer = CallSigner(trainer, self.market.domain)
+        return Update(trainer=trainer.address, column=column, point=point, data=data, header=header, signer=signer)
 
     async def send(self, client: AggregatorClient, task_id: int, round: int, *, count: int = TRAINERS) -> list[Update]:
         """Honest updates of the first trainers, of which the last one is an outlier."""
@@ -309,6 +313,6 @@ class Stage:
                 1000 * round + index, round=round, rounds=max(2, round + 1), outlier=index == TRAINERS - 1
             )
             update = self.update(task_id, round, trainer, column)
-            await client.upload_update(update.header, update.data)
+            await client.upload_update(update.header, update.data, update.signer)
             sent.append(update)
         return sent

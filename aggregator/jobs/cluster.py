@@ -11,7 +11,7 @@ from typing import Any, cast
 from aggregator.errors import WorkerLost
 from aggregator.jobs.bench import Bench, Inputs
 from aggregator.jobs.job import Job
-from aggregator.jobs.memory import available_bytes
+from aggregator.jobs.memory import default_budget_bytes
 from aggregator.jobs.pool import SILENCE_SECONDS, Report
 from circuits.errors import CircuitError
 from circuits.proof import Proof
@@ -67,7 +67,7 @@ class RayPool:
 
     def _connect(self) -> None:
         try:
-            self._ray.init(address=self._address, namespace="meritproof", log_to_driver=False, logging_level="warning")
+            self._ray.init(address=self._address, namespace="meritproof", log_to_driver=False, logging_level="error")
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ConfigurationError(f"ray_address: no cluster at {self._address}: {error}", "ray_address") from error
 
@@ -113,11 +113,11 @@ class RaySeat:
         ).remote()
         try:
             async with asyncio.timeout(_START_SECONDS):
-                self.machine, pid, available = await self._ask(self._stand.describe.remote())
+                self.machine, pid, budget_bytes = await self._ask(self._stand.describe.remote())
         except TimeoutError:
             self.kill()
             raise WorkerLost(f"the cluster gave no CPU within {_START_SECONDS:g} seconds") from None
-        self.budget_bytes = available if self._memory_bytes is None else self._memory_bytes
+        self.budget_bytes = budget_bytes if self._memory_bytes is None else self._memory_bytes
         self._name = f"node {self.machine[:8]} process {pid}"
 
     async def _follow(self, making: "asyncio.Future[Any]", report: Report) -> None:
@@ -154,8 +154,8 @@ class Stand:
         self._step = ("", 0, 0)
 
     def describe(self) -> tuple[str, int, int]:
-        """The node's id, this process's, and the memory that is available here."""
-        return _library().get_runtime_context().get_node_id(), os.getpid(), available_bytes()
+        """The node's id, this process's, and what proofs may take here."""
+        return _library().get_runtime_context().get_node_id(), os.getpid(), default_budget_bytes()
 
     def missing(self, directory: Path, cids: Sequence[bytes]) -> list[bytes]:
         return Inputs(directory).missing(cids)

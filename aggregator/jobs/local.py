@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 from aggregator.errors import WorkerLost
 from aggregator.jobs.bench import Bench, Inputs
 from aggregator.jobs.job import Job
-from aggregator.jobs.memory import available_bytes
+from aggregator.jobs.memory import default_budget_bytes
 from aggregator.jobs.pool import SILENCE_SECONDS, Report
 from circuits.errors import ProverCrashed
 from circuits.native import Progress
@@ -51,7 +51,7 @@ class LocalPool:
         memory_bytes: int | None = None,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
-        budget_bytes = available_bytes() if memory_bytes is None else memory_bytes
+        budget_bytes = default_budget_bytes() if memory_bytes is None else memory_bytes
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="proofs")
         self.seats = [
             LocalSeat(directories, budget_bytes, self._threads, silence_seconds=silence_seconds) for _ in range(workers)

@@ -12,6 +12,11 @@ _FILES = {1: ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"), 2: ("
 _RECLAIMABLE = ("inactive_file", "total_inactive_file")
 
 
+def default_budget_bytes() -> int:
+    """What proofs may take here unless the operator says otherwise: workers that wait keep something too."""
+    return available_bytes() * 7 // 8
+
+
 def available_bytes(*, groups: Path = _GROUPS, mount: Path = _MOUNT) -> int:
     """Bytes that can be taken now without swapping, or being killed for it.
 

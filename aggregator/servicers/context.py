@@ -1,4 +1,4 @@
-"""A call's context, and what it receives."""
+"""A call's context: what it receives and sends, and for how long it waits for the other end."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 from grpc.aio import ServicerContext
 
-from protocol.refusals import TruncatedUpload
+from protocol.refusals import SlowUpload, TruncatedUpload
 
 Context = ServicerContext[Any, Any]
 
@@ -27,3 +27,16 @@ async def received(context: Context, idle_seconds: float) -> AsyncIterator[Any]:
         if message is grpc.aio.EOF:  # type: ignore[attr-defined]
             return
         yield message
+
+
+async def send(context: Context, response: object, idle_seconds: float) -> None:
+    """Sends one message of a stream.
+
+    Raises:
+        SlowUpload: the other end took nothing for `idle_seconds`.
+    """
+    try:
+        async with asyncio.timeout(idle_seconds):
+            await context.write(response)
+    except TimeoutError:
+        raise SlowUpload(f"download: nothing was taken for {idle_seconds:g} s", limit=f"{idle_seconds:g} s") from None

@@ -1,10 +1,12 @@
 """merit.v1.ModelsService"""
 
+import time
 from collections.abc import AsyncIterator
 
 from merit.v1.models_pb2 import (
     DownloadModelRequest,
     DownloadModelResponse,
+    GenesisHeader,
     GetModelInfoRequest,
     GetModelInfoResponse,
     ModelInfo,
@@ -12,35 +14,43 @@ from merit.v1.models_pb2 import (
     UploadGenesisResponse,
 )
 from merit.v1.models_pb2_grpc import ModelsServiceServicer
+from merit.v1.types_pb2 import Chunk
 
+from aggregator.downloads import Downloads
+from aggregator.limits import Pace
 from aggregator.records import Model
 from aggregator.served import Registry, ServedTask
 from aggregator.servicers.context import Context, received
-from aggregator.tools import Tools, off_loop
+from aggregator.tools import Tools, off_loop, spend
 from circuits.bn254 import G1Point
 from protocol import wire
-from protocol.refusals import Draining, InvalidField, MalformedContent, UnknownModel
+from protocol.calls import UPLOAD_GENESIS, read_call
+from protocol.refusals import Draining, InvalidField, MalformedContent, NotOwner, UnknownModel
 from protocol.terms import Derived, UnacceptableTerms, check_genesis
 from store.local import Draft
 from store.objects import model_size_limit_bytes
 
 
 class Models(ModelsServiceServicer):
-    def __init__(self, tools: Tools, registry: Registry) -> None:
+    def __init__(self, tools: Tools, registry: Registry, downloads: Downloads) -> None:
         self._tools = tools
         self._registry = registry
+        self._downloads = downloads
 
     async def GetModelInfo(  # noqa: N802
         self, request: GetModelInfoRequest, context: Context
     ) -> GetModelInfoResponse:
         return GetModelInfoResponse(model=_message(await self._model(request.task_id, request.version)))
 
-    async def DownloadModel(  # noqa: N802
+    async def DownloadModel(  # type: ignore[override]  # noqa: N802
         self, request: DownloadModelRequest, context: Context
-    ) -> AsyncIterator[DownloadModelResponse]:
+    ) -> None:
         model = await self._model(request.task_id, request.version)
-        for chunk in wire.chunks(await off_loop(self._tools.store.get, model.cid)):
-            yield DownloadModelResponse(chunk=chunk)
+
+        def response(chunk: Chunk, total_bytes: int) -> DownloadModelResponse:
+            return DownloadModelResponse(chunk=chunk, total_bytes=total_bytes)
+
+        await self._downloads.send(model.cid, request.range, context, response)
 
     async def UploadGenesis(  # noqa: N802
         self, request_iterator: AsyncIterator[UploadGenesisRequest], context: Context
@@ -51,24 +61,36 @@ class Models(ModelsServiceServicer):
         first = await anext(messages, None)
         if first is None or first.WhichOneof("part") != "header":
             raise InvalidField.of("header", "none", "an upload starts with it")
-        task = await self._registry.get(first.header.task_id)
+        call, header = read_call(first.header, GenesisHeader(), int(time.time()))
+        call.check_signature(self._tools.market.domain, UPLOAD_GENESIS, task_id=header.task_id)
+        task = await self._registry.get(header.task_id)
         terms = await task.terms()
+        if call.signer != task.view.owner:
+            raise NotOwner(
+                f"header.signer: {call.signer} does not own task {task.task_id}",
+                field="header.signer",
+                limit=task.view.owner,
+            )
+        await spend(call, self._tools)
         known = await off_loop(self._tools.state.model, task.task_id, 0)
         if known is None:
             limit_bytes = model_size_limit_bytes(task.config.dim)
-            if not 0 < first.header.size_bytes <= limit_bytes:
-                raise InvalidField.of("size_bytes", first.header.size_bytes, f"it has at most {limit_bytes} bytes")
-            known = await self._receive(task, terms, wire.Assembly(first.header.size_bytes), messages)
+            if not 0 < header.size_bytes <= limit_bytes:
+                raise InvalidField.of("size_bytes", header.size_bytes, f"it has at most {limit_bytes} bytes")
+            known = await self._receive(task, terms, wire.Assembly(header.size_bytes), messages)
         return UploadGenesisResponse(model=_message(known))
 
     async def _receive(
         self, task: ServedTask, terms: Derived, assembly: wire.Assembly, messages: AsyncIterator[UploadGenesisRequest]
     ) -> Model:
+        config = self._tools.config
+        pace = Pace(grace_seconds=config.idle_seconds, bytes_per_second=config.min_upload_bytes_per_second)
         with await off_loop(self._tools.store.draft) as draft:
             async for message in messages:
                 if message.WhichOneof("part") != "chunk":
                     raise InvalidField.of("part", message.WhichOneof("part"), "after the header come chunks")
                 await off_loop(draft.write, assembly.take(message.chunk))
+                pace.check(assembly.received_bytes)
             assembly.require_complete()
             model = await off_loop(_keep, draft, task, terms)
         await off_loop(self._tools.state.put_model, model)

@@ -1,6 +1,7 @@
 """merit.v1.RoundsService"""
 
-from collections.abc import AsyncIterator
+import asyncio
+from contextlib import suppress
 
 from merit.v1.rounds_pb2 import (
     GetRoundRequest,
@@ -15,14 +16,13 @@ from merit.v1.rounds_pb2_grpc import RoundsServiceServicer
 
 from aggregator.records import Report, Round, Update
 from aggregator.served import Registry
-from aggregator.servicers.context import Context
+from aggregator.servicers.context import Context, send
 from aggregator.tools import Tools, off_loop
 from protocol import wire
 from protocol.refusals import Draining, UnknownRound
 
 # Watchers wake at each change; this only bounds how long a missed one can stay unnoticed.
 _WATCH_SECONDS = 5.0
-_BATCH = 100
 
 
 class Rounds(RoundsServiceServicer):
@@ -39,26 +39,26 @@ class Rounds(RoundsServiceServicer):
         reports = await off_loop(self._tools.state.reports, request.task_id, round=request.round)
         return _round_message(round, updates, reports)
 
-    async def WatchRounds(  # noqa: N802
+    async def WatchRounds(  # type: ignore[override]  # noqa: N802  (sends by itself, to know when nothing is taken)
         self, request: WatchRoundsRequest, context: Context
-    ) -> AsyncIterator[WatchRoundsResponse]:
+    ) -> None:
         task = await self._registry.get(request.task_id)
-        cursor = request.after_cursor
+        cursor, idle_seconds = request.after_cursor, self._tools.config.idle_seconds
         while True:
-            seen, finished = task.version, task.finished
-            reports = await off_loop(self._tools.state.reports, request.task_id, after_cursor=cursor, limit=_BATCH)
-            for report in reports:
+            changed, finished = task.journal.changed(), task.finished
+            for report in await task.journal.after(cursor, self._tools):
                 cursor = report.cursor
-                yield WatchRoundsResponse(
+                response = WatchRoundsResponse(
                     cursor=cursor, task_id=report.task_id, round=report.round, report=_report_message(report)
                 )
-            if len(reports) == _BATCH:
-                continue
+                await send(context, response, idle_seconds)
             if finished:
                 return
             if self._tools.draining.is_set():
                 raise Draining("the service is stopping; resume with the last cursor")
-            await task.wait_for_change(seen, _WATCH_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_WATCH_SECONDS):
+                    await changed.wait()
 
 
 def _round_message(round: Round, updates: list[Update], reports: list[Report]) -> GetRoundResponse:

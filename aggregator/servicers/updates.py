@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from merit.v1.updates_pb2 import (
     GetUpdateStatusRequest,
     GetUpdateStatusResponse,
+    GetUploadStatusRequest,
+    GetUploadStatusResponse,
     UpdateStatus,
     UploadUpdateRequest,
     UploadUpdateResponse,
@@ -12,6 +14,8 @@ from merit.v1.updates_pb2 import (
 from merit.v1.updates_pb2_grpc import UpdatesServiceServicer
 
 from aggregator.intake import Intake
+from aggregator.limits import address_of
+from aggregator.partials import PartialKey
 from aggregator.records import Step
 from aggregator.served import Registry
 from aggregator.servicers.context import Context, received
@@ -30,9 +34,20 @@ class Updates(UpdatesServiceServicer):
     async def UploadUpdate(  # noqa: N802
         self, request_iterator: AsyncIterator[UploadUpdateRequest], context: Context
     ) -> UploadUpdateResponse:
-        return UploadUpdateResponse(
-            receipt=await self._intake.upload(received(context, self._tools.config.idle_seconds))
+        messages = received(context, self._tools.config.idle_seconds)
+        return UploadUpdateResponse(receipt=await self._intake.upload(messages, address_of(context.peer())))
+
+    async def GetUploadStatus(  # noqa: N802
+        self, request: GetUploadStatusRequest, context: Context
+    ) -> GetUploadStatusResponse:
+        await self._registry.get(request.task_id)
+        key = PartialKey(
+            task_id=request.task_id,
+            round=request.round,
+            trainer=wire.read_address(request.trainer, "trainer"),
+            cid=wire.read_cid(request.cid, "cid"),
         )
+        return GetUploadStatusResponse(received_bytes=await off_loop(self._intake.partials.received_bytes, key))
 
     async def GetUpdateStatus(  # noqa: N802
         self, request: GetUpdateStatusRequest, context: Context

@@ -4,11 +4,12 @@ Source: the direction test of Cao et al., "FLTrust: Byzantine-robust Federated L
 NDSS 2021.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
-import torch
-
 from circuits.rules.base import Anchor, Bounds, Cost, Gram, OutlierRule
+from circuits.tensors import torch
 
 
 class Aligned(OutlierRule):

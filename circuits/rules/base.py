@@ -1,14 +1,15 @@
 """What an outlier rule and a contribution rule are: each an integer reference and a graph, side by side."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
-import torch
-
 from circuits.errors import FieldError
+from circuits.tensors import torch
 
 MIN_SLOTS, MAX_SLOTS = 3, 32
 
@@ -63,7 +64,7 @@ class Bounds:
         return 4 * self.update
 
     @classmethod
-    def of(cls, anchor: Anchor, *, slots: int, dim: int, bits: int) -> "Bounds":
+    def of(cls, anchor: Anchor, *, slots: int, dim: int, bits: int) -> Bounds:
         update = dim * 4 ** (bits - 1)
         # An entry of the previous sum is at most slots - 1 <= 31 entries of updates: bits + 5 bits.
         grown = {Anchor.NONE: 0, Anchor.REFERENCE: 1, Anchor.PREVIOUS_SUM: slots - 1}[anchor]

@@ -4,13 +4,14 @@ Source: the cross-round check of the proof-of-contribution market's authors (arX
 the global update. Their check against a client's own previous update needs a slot for each, and is not part of this.
 """
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
 
-import torch
+from collections.abc import Mapping, Sequence
 
 from circuits.graph import diagonal
 from circuits.rules.base import Anchor, Bounds, Cost, Gram, OutlierRule, Parameter
 from circuits.rules.three_sigma import ThreeSigma
+from circuits.tensors import torch
 
 _PERCENT = 100
 _THREE_SIGMA = ThreeSigma()

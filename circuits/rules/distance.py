@@ -1,13 +1,15 @@
 """Squared distances between updates, from their Gram matrix: D[i][j] = G[i][i] + G[j][j] - 2 G[i][j]."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from circuits import graph
 from circuits.rules.base import Gram
 from circuits.rules.order import ascending, masked
+from circuits.tensors import torch
 
 
 def distances_to_others(gram: Gram, active: Sequence[int]) -> dict[int, list[int]]:

@@ -1,10 +1,11 @@
 """Equal: everyone who is accepted contributed the same."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
-import torch
-
 from circuits.rules.base import Bounds, ContributionRule, Cost, Gram
+from circuits.tensors import torch
 
 
 class Equal(ContributionRule):

@@ -1,12 +1,13 @@
 """Leave one out: how much farther from a reference the sum would be without this update."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
 
 from circuits.graph import diagonal
 from circuits.rules.base import Anchor, Bounds, ContributionRule, Cost, Gram
 from circuits.rules.projection import along_sum
+from circuits.tensors import torch
 
 
 class LeaveOneOut(ContributionRule):

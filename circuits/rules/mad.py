@@ -4,13 +4,14 @@ Source: Leys et al., "Detecting outliers: Do not use standard deviation around t
 the median", J. Exp. Soc. Psychology 49(4), 2013; 1.4826 makes the deviation that of a normal distribution.
 """
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
 
-import torch
+from collections.abc import Mapping, Sequence
 
 from circuits.rules.base import Bounds, Cost, Gram, OutlierRule, Parameter
 from circuits.rules.distance import distances_to_others, ordered_distances
 from circuits.rules.order import ascending, lower_median, lower_median_of, masked
+from circuits.tensors import torch
 
 # 1.4826 = 7413 / 5000: the protocol's 14826 and 10000, halved.
 _DEVIATIONS, _UNITS = 7413, 5000

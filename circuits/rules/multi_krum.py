@@ -3,14 +3,15 @@
 Source: Blanchard et al., "Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent", NeurIPS 2017.
 """
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
 
-import torch
+from collections.abc import Mapping, Sequence
 
 from circuits.errors import FieldError
 from circuits.rules.base import MAX_SLOTS, Bounds, Cost, Gram, OutlierRule, Parameter
 from circuits.rules.distance import distances_to_others, ordered_distances
 from circuits.rules.order import SENTINEL, ascending, below, masked
+from circuits.tensors import torch
 
 
 class MultiKrum(OutlierRule):

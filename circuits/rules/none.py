@@ -1,10 +1,11 @@
 """No outlier removal."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
-import torch
-
 from circuits.rules.base import Bounds, Cost, Gram, OutlierRule
+from circuits.tensors import torch
 
 
 class NoRule(OutlierRule):

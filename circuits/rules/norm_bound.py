@@ -4,12 +4,13 @@ Source: Sun et al., "Can You Really Backdoor Federated Learning?", 2019 (norm th
 left out instead of scaled down, since a scaled update would not be an integer).
 """
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
 
-import torch
+from collections.abc import Mapping, Sequence
 
 from circuits.graph import diagonal
 from circuits.rules.base import Bounds, Cost, Gram, OutlierRule, Parameter
+from circuits.tensors import torch
 
 _MAX_BOUND = 1 << 58
 

@@ -4,12 +4,13 @@ A sort costs one proven comparison a neighbouring pair and a shuffle argument: t
 circuit checks it. Values at a rank that depends on the number of active slots are picked out of it by masks.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
-from circuits.graph import DTYPE
+from circuits.tensors import torch
 
 # Stands for "infinitely far" in sorts: above every legitimate value, and below 2^53, so that float64 graphs are exact.
 SENTINEL_BITS = 52
@@ -34,7 +35,7 @@ def masked(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def below(count: torch.Tensor, length: int, *, start: int = 0, stride: int = 1) -> torch.Tensor:
     """[start + stride * k < count] for k < length, as 0 or 1. `count` is a scalar."""
     ranks = torch.from_numpy(start + stride * np.arange(length, dtype=np.float64))
-    return (ranks < count).to(DTYPE)
+    return (ranks < count).to(torch.float64)
 
 
 def lower_median_of(ordered: torch.Tensor, count: torch.Tensor) -> torch.Tensor:

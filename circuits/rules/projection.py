@@ -1,10 +1,11 @@
 """Projection: how far an update goes along the accepted sum."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
-import torch
-
 from circuits.rules.base import Bounds, ContributionRule, Cost, Gram
+from circuits.tensors import torch
 
 
 class Projection(ContributionRule):

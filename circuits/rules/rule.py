@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from circuits import graph
 from circuits.circuit import Settings
 from circuits.errors import FieldError
 from circuits.rules.base import (
@@ -18,7 +17,6 @@ from circuits.rules.base import (
     Parameter,
     combined_anchor,
 )
-from circuits.rules.joined import RuleGraph
 from circuits.rules.order import SENTINEL_BITS
 
 _GRAM_BITS, _SCORE_BITS = 62, 63  # what the market's int64 and uint64 take
@@ -110,6 +108,9 @@ class Rule:
 
     def export_onnx(self, path: Path, slots: int, **params: int) -> None:
         """Writes the graph. Parameters are public inputs of it: given ones are checked, and leave no trace."""
+        from circuits import graph  # noqa: PLC0415  (torch is for those who make keys)
+        from circuits.rules.joined import RuleGraph  # noqa: PLC0415
+
         if params:
             self.parameter_list(params)
         lengths = self.input_lengths(slots)

@@ -4,12 +4,13 @@ Source: Shapley, "A Value for n-Person Games", 1953. The game is quadratic, so t
 plus half of its interactions, and no subset is enumerated.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
 
 from circuits.rules.base import Anchor, Bounds, ContributionRule, Cost, Gram
 from circuits.rules.projection import Projection, along_sum
+from circuits.tensors import torch
 
 
 class Shapley(Projection):

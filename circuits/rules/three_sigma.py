@@ -4,14 +4,15 @@ Source: the cross-client check of the proof-of-contribution market (arXiv 2302.1
 centre chosen by Krum, and the three-sigma rule on the distances to it. What is silent there is fixed here.
 """
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
 
-import torch
+from collections.abc import Mapping, Sequence
 
 from circuits.graph import diagonal
 from circuits.rules.base import Bounds, Cost, Gram, OutlierRule, Parameter
 from circuits.rules.distance import distances_to_others, ordered_distances
 from circuits.rules.order import ascending, below, lower_median, lower_median_of, masked
+from circuits.tensors import torch
 
 _MAX_L = 5
 

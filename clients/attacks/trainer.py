@@ -6,7 +6,7 @@ import numpy as np
 
 from clients.attacks.base import Attack, Scene
 from clients.local_training import LocalTraining
-from clients.training import Vector
+from clients.parameters import Vector
 
 
 class Attacker:

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from process.configuration import DELIMITER, PREFIX
+
 _TAIL_LINES = 12
 _STOP_SECONDS = 20.0
 
@@ -82,7 +84,7 @@ class Parties:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "GRPC_VERBOSITY": "ERROR"},
+                env={**_environment(), "OMP_NUM_THREADS": "1", "GRPC_VERBOSITY": "ERROR"},
             )
         self._parties[name] = _Party(process, log, may_end)
         threading.Thread(target=self._read, args=(name, process), daemon=True).start()
@@ -147,6 +149,11 @@ class Parties:
         if time.monotonic() - last > self._silence_seconds:
             name, party = next(iter(self._parties.items()))
             raise PartyFailed(name, f"and all others were silent for {self._silence_seconds:g} seconds", party.log)
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without what configures the user's own market."""
+    return {n: v for n, v in os.environ.items() if not (n.startswith(PREFIX) and DELIMITER in n)}
 
 
 def _tail(log: Path) -> str:

@@ -174,9 +174,9 @@ def _run_parties(
     before = stage.chain.block_number()
     parties.start(
         "aggregator",
-        "aggregator",
+        "serve",
         "--config",
-        _config(work, "aggregator", _aggregator(stage, common, work, plan)),
+        _config(work, "aggregator", "aggregator", _aggregator(stage, common, work, plan)),
         may_end=False,
     )
     for event in parties.events():
@@ -184,7 +184,9 @@ def _run_parties(
         display.show(event)
         if event.name == "service.listening":
             common["aggregator_target"] = f"{event.fields['host']}:{event.fields['port']}"
-            parties.start("owner", "owner", "--config", _config(work, "owner", _owner(plan, stage, common, work, out)))
+            parties.start(
+                "owner", "owner", "--config", _config(work, "owner", "owner", _owner(plan, stage, common, work, out))
+            )
         elif event.name == "task.created":
             task_id = int(event.fields["task"])
         elif event.name == "task.genesis_sent" and not started_trainers:
@@ -192,7 +194,7 @@ def _run_parties(
             for i in range(len(plan.roles)):
                 name = f"trainer-{i + 1}"
                 config = _trainer(plan, stage, common, work, i, task_id)
-                parties.start(name, "trainer", "--config", _config(work, name, config))
+                parties.start(name, "trainer", "--config", _config(work, name, "trainer", config))
         elif event.name == "round.collecting" and int(event.fields["round"]) == 0:
             stage.setup_gas["task"] = _gas_since(stage.chain, before)
         if observed.refunded_wei is not None and len(observed.withdrawn_wei) == len(plan.roles):
@@ -202,9 +204,9 @@ def _run_parties(
     return observed, task_id
 
 
-def _config(work: Path, name: str, content: dict[str, Any]) -> str:
+def _config(work: Path, name: str, section: str, content: dict[str, Any]) -> str:
     path = work / f"{name}.json"
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps({section: content}))
     return str(path)
 
 

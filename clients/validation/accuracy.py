@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from clients.training import Vector
+from clients.parameters import Vector
 from clients.validation.game import Coalition, Value
 
 Evaluation = Callable[[Vector], float]

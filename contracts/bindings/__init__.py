@@ -5,6 +5,7 @@ for each custom error in `contracts.bindings.market_errors`, allow-lists in `con
 """
 
 from contracts.bindings.chain import Chain
+from contracts.bindings.creation import Creation, created_task, read_creation, relay, sign_create_task
 from contracts.bindings.deploy import Deployment, check_verifier, deploy, register_vka, vka_digest
 from contracts.bindings.eip712 import Domain, Receipt, UpdateCommitment, cid_digest, proof_context
 from contracts.bindings.errors import (
@@ -12,6 +13,7 @@ from contracts.bindings.errors import (
     BindingsError,
     ChainRefused,
     ChainUnavailable,
+    InvalidTransaction,
     LocalChainFailed,
     MalformedTask,
     NotAContract,
@@ -47,8 +49,10 @@ __all__ = [
     "Chain",
     "ChainRefused",
     "ChainUnavailable",
+    "Creation",
     "Deployment",
     "Domain",
+    "InvalidTransaction",
     "LocalChainFailed",
     "MalformedTask",
     "Market",
@@ -72,8 +76,12 @@ __all__ = [
     "ValueOutOfRange",
     "check_verifier",
     "cid_digest",
+    "created_task",
     "deploy",
     "proof_context",
+    "read_creation",
     "register_vka",
+    "relay",
+    "sign_create_task",
     "vka_digest",
 ]

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
+from eth_account.datastructures import SignedTransaction
 from eth_account.signers.local import LocalAccount
 from eth_typing import ABI, ABIError, ChecksumAddress
 from eth_utils.address import to_checksum_address
@@ -20,7 +21,7 @@ from tenacity import (
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractFunction
-from web3.exceptions import BadFunctionCallOutput, ContractLogicError, TimeExhausted, Web3RPCError
+from web3.exceptions import BadFunctionCallOutput, ContractLogicError, TimeExhausted, TransactionNotFound, Web3RPCError
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.types import FilterParams, LogReceipt, RPCEndpoint, RPCResponse, TxParams, TxReceipt, Wei
 
@@ -139,6 +140,40 @@ class Chain:
             raise self._replayed(fn, account, value_wei, receipt)
         return receipt
 
+    def sign(self, account: LocalAccount, fn: Call, value_wei: int = 0) -> bytes:
+        """The raw transaction of a state-changing call, which is not sent.
+
+        Raises:
+            TransactionReverted: by the estimate. ChainRefused, ChainUnavailable.
+        """
+        try:
+            return bytes(self._signed(account, self._build(account, fn, value_wei)).raw_transaction)
+        except (ContractLogicError, Web3RPCError) as error:
+            raise _typed(fn, error) from error
+
+    def relay(self, raw: bytes, tx_hash: bytes, fn: ContractFunction, call: TxParams) -> TxReceipt:
+        """Sends somebody else's signed call once it would succeed, and waits until it is mined.
+
+        Args:
+            fn, call: what the transaction does.
+        Raises:
+            TransactionReverted, ChainRefused: it would fail, or the node did not take it.
+            TransactionTimeout, ChainUnavailable.
+        """
+        try:
+            fn.estimate_gas(call)
+            self._send_raw(raw, HexBytes(tx_hash))
+        except (ContractLogicError, Web3RPCError) as error:
+            raise _typed(fn, error) from error
+        return self.wait(HexBytes(tx_hash))
+
+    def receipt(self, tx_hash: bytes) -> TxReceipt | None:
+        """Of a transaction; None if it is not mined."""
+        try:
+            return self.w3.eth.get_transaction_receipt(HexBytes(tx_hash))
+        except TransactionNotFound:
+            return None
+
     def transfer(self, account: LocalAccount, to: str, amount_wei: int) -> TxReceipt:
         """Sends native currency.
 
@@ -196,21 +231,27 @@ class Chain:
         return retrying(self._submit_once, account, request)
 
     def _submit_once(self, account: LocalAccount, request: TxParams) -> HexBytes:
-        """The hash is known beforehand, so a lost answer does not lose the transaction."""
+        signed = self._signed(account, request)
+        tx_hash = HexBytes(signed.hash)
+        self._send_raw(bytes(signed.raw_transaction), tx_hash)
+        return tx_hash
+
+    def _signed(self, account: LocalAccount, request: TxParams) -> SignedTransaction:
         request = {
             **request,
             **self._fees(),
             "chainId": self.chain_id,
             "nonce": self.w3.eth.get_transaction_count(account.address, "pending"),
         }
-        signed = account.sign_transaction(cast(dict[str, Any], request))
-        tx_hash = HexBytes(signed.hash)
+        return account.sign_transaction(cast(dict[str, Any], request))
+
+    def _send_raw(self, raw: bytes, tx_hash: HexBytes) -> None:
+        """The hash is known beforehand, so a lost answer does not lose the transaction."""
         try:
-            self.w3.eth.send_raw_transaction(signed.raw_transaction)
+            self.w3.eth.send_raw_transaction(HexBytes(raw))
         except (ChainUnavailable, Web3RPCError):
             if not self._is_known(tx_hash):
                 raise
-        return tx_hash
 
     def _is_known(self, tx_hash: HexBytes) -> bool:
         try:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -61,18 +61,26 @@ def _error(identity: Any, code: int, message: str, data: str | None = None) -> d
     return {"jsonrpc": "2.0", "id": identity, "error": error}
 
 
-async def serve(host: str, port: int, private_keys: Sequence[str], until_stdin_closes: bool) -> None:
+async def serve(
+    host: str,
+    port: int,
+    private_keys: Sequence[str],
+    until_stdin_closes: bool,
+    *,
+    listening: Callable[[str], None] = print,
+) -> None:
     """Runs a new chain whose accounts are those of `private_keys`, until it is cancelled.
 
     Args:
         host: loopback, since anyone who reaches it may know the keys.
         until_stdin_closes: ends with the process at the other end of stdin.
+        listening: is told the address, once it answers.
     """
     node = DevNode([Account.from_key(key).address for key in private_keys])
     runner = web.AppRunner(application(node), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
-    print(f"embedded chain on http://{host}:{port}", flush=True)
+    listening(f"http://{host}:{port}")
     try:
         if until_stdin_closes:
             await asyncio.to_thread(sys.stdin.buffer.read)

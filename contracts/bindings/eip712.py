@@ -63,6 +63,25 @@ class Receipt:
     received_at_seconds: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """The word of whoever calls a service that it means this very call.
+
+    Attributes:
+        task_id, round: what the call is about; 0 where there is none yet.
+        method: full name of the service's method.
+        body_digest: keccak256 of the request's bytes as they are sent.
+        nonce: 16 random bytes, for this one call. deadline_seconds: Unix time after which the call is void.
+    """
+
+    task_id: int
+    round: int
+    method: str
+    body_digest: bytes
+    nonce: bytes
+    deadline_seconds: int
+
+
 _COMMITMENT_FIELDS = [("pointX", "uint256"), ("pointY", "uint256"), ("cidDigest", "bytes32")]
 _TYPES = {
     UpdateCommitment: [("taskId", "uint256"), ("round", "uint256"), *_COMMITMENT_FIELDS],
@@ -73,7 +92,16 @@ _TYPES = {
         *_COMMITMENT_FIELDS,
         ("receivedAtSeconds", "uint64"),
     ],
+    Call: [
+        ("taskId", "uint256"),
+        ("round", "uint256"),
+        ("method", "string"),
+        ("bodyDigest", "bytes32"),
+        ("nonce", "bytes16"),
+        ("deadlineSeconds", "uint64"),
+    ],
 }
+Message = UpdateCommitment | Receipt | Call
 
 
 def cid_digest(cid: bytes) -> bytes:
@@ -87,7 +115,7 @@ def proof_context(domain: Domain, task_id: int, round: int) -> bytes:
     return keccak(encode(types, [domain.chain_id, to_checksum_address(domain.market), task_id, round]))
 
 
-def digest(domain: Domain, message: UpdateCommitment | Receipt) -> bytes:
+def digest(domain: Domain, message: Message) -> bytes:
     """The 32 bytes that are signed; the market's `updateDigest` gives the same."""
     return bytes(_hash_eip191_message(_encode(domain, message)))
 
@@ -112,11 +140,21 @@ def recover_receipt(domain: Domain, message: Receipt, signature: bytes) -> Check
     return _recover(domain, message, signature)
 
 
-def _sign(account: LocalAccount, domain: Domain, message: UpdateCommitment | Receipt) -> bytes:
+def sign_call(account: LocalAccount, domain: Domain, message: Call) -> bytes:
+    """The caller's 65-byte signature."""
+    return _sign(account, domain, message)
+
+
+def recover_call(domain: Domain, message: Call, signature: bytes) -> ChecksumAddress:
+    """Who signed. Raises ValueError if the signature is malformed."""
+    return _recover(domain, message, signature)
+
+
+def _sign(account: LocalAccount, domain: Domain, message: Message) -> bytes:
     return bytes(account.sign_message(_encode(domain, message)).signature)
 
 
-def _recover(domain: Domain, message: UpdateCommitment | Receipt, signature: bytes) -> ChecksumAddress:
+def _recover(domain: Domain, message: Message, signature: bytes) -> ChecksumAddress:
     if len(signature) != 65:
         raise ValueError(f"a signature has 65 bytes, not {len(signature)}")
     # Exactly what the contract takes; a library that recovers more would admit what the chain then refuses.
@@ -129,7 +167,7 @@ def _recover(domain: Domain, message: UpdateCommitment | Receipt, signature: byt
     return to_checksum_address(signer)
 
 
-def _encode(domain: Domain, message: UpdateCommitment | Receipt) -> SignableMessage:
+def _encode(domain: Domain, message: Message) -> SignableMessage:
     fields = _TYPES[type(message)]
     # The dataclasses list their fields in the order of the type.
     values = dict(zip((name for name, _ in fields), asdict(message).values(), strict=True))

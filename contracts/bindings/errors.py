@@ -107,6 +107,19 @@ class TransactionTimeout(BindingsError):
         self.timeout_seconds = timeout_seconds
 
 
+class InvalidTransaction(BindingsError, ValueError):
+    """A raw transaction is not the one that is asked for.
+
+    Attributes:
+        field: what differs. limit: what would have been accepted, in words.
+    """
+
+    def __init__(self, field: str, got: object, limit: str) -> None:
+        super().__init__(f"{field}: got {got}, but it must be {limit}")
+        self.field = field
+        self.limit = limit
+
+
 class MalformedTask(BindingsError):
     """A task's log holds text that is no text: whoever made it did not use these bindings.
 

@@ -1,8 +1,9 @@
 """The market at an address: every call of `IMarket.sol`, and its state as dataclasses."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from eth_abi.abi import encode
 from eth_account.signers.local import LocalAccount
@@ -10,6 +11,7 @@ from eth_typing import ABIComponent, ChecksumAddress
 from eth_utils.abi import event_abi_to_log_topic
 from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
+from web3.contract.contract import ContractFunction
 from web3.types import EventData, LogReceipt, TxReceipt
 
 from contracts.bindings import artifacts
@@ -64,10 +66,25 @@ class Market:
 
     def create_task(self, account: LocalAccount, config: TaskConfig) -> int:
         """Escrows the whole reward; an ERC-20 must have been approved. Returns the task's id."""
+        return self.created(self.chain.send(account, *self.create_task_call(config)))
+
+    def create_task_call(self, config: TaskConfig) -> tuple[ContractFunction, int]:
+        """The call that creates a task, and the native currency to send with it."""
         value_wei = config.total_reward_wei if _is_native(config.token) else 0
-        fn = self._fn.createTask(_config_tuple(config), config.genesis_cid, config.rule_name)
-        receipt = self.chain.send(account, fn, value_wei)
+        return self._fn.createTask(_config_tuple(config), config.genesis_cid, config.rule_name), value_wei
+
+    def created(self, receipt: TxReceipt) -> int:
+        """Id of the task that a mined call has created."""
         return self._own(receipt, "TaskCreated").task_id
+
+    def created_by(self, data: bytes) -> TaskConfig:
+        """Terms of the task that a call with this data creates. Raises ValueError, and what decoding raises."""
+        fn, args = self._contract.decode_function_input(cast(Any, HexBytes(data)))
+        if fn.fn_name != "createTask":
+            raise ValueError(f"it calls {fn.fn_name}")
+        raw = args["config"]
+        named = SimpleNamespace(**raw) if isinstance(raw, Mapping) else raw
+        return _config(named, args)
 
     def post_bond(self, account: LocalAccount, task_id: int) -> TxReceipt:
         """The aggregator posts its bond: the task opens."""
@@ -345,19 +362,20 @@ def _task_view(task_id: int, raw: Any, created: MarketEvent) -> TaskView:
         learning_rate=raw.learningRate,
         pace=Pace(*raw.pace),
         model=Point(*raw.model),
-        config=_config(raw.config, created),
+        config=_config(raw.config, created.args),
     )
 
 
-def _config(raw: Any, created: MarketEvent) -> TaskConfig:
+def _config(raw: Any, logged: Mapping[str, Any]) -> TaskConfig:
+    """From the Solidity struct, and what is in the log only."""
     values = {name: getattr(raw, _camel_case(name)) for name in _CONFIG_FIELDS}
     values |= {
         "rule_params": tuple(raw.ruleParams),
-        "genesis": Point(*raw.genesis),
-        "empty_column": Point(*raw.emptyColumn),
+        "genesis": _point(raw.genesis),
+        "empty_column": _point(raw.emptyColumn),
         "anchor": Anchor(raw.anchor),
-        "genesis_cid": bytes(created.args["genesisCid"]),
-        "rule_name": created.args["ruleName"],
+        "genesis_cid": bytes(logged["genesisCid"]),
+        "rule_name": logged["ruleName"],
     }
     return TaskConfig(**values)
 

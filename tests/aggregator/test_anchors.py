@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
-from merit.v1.updates_pb2 import UpdateStatus
+from merit.v1.updates_pb2 import UpdateStatus, UploadUpdateRequest
 from sqlalchemy import select
 
 from aggregator import anchors
@@ -21,6 +21,7 @@ from clients.service import AggregatorClient
 from contracts.bindings import NOBODY, RoundState, Submission, TaskState, TransactionReverted
 from contracts.bindings.devchain import advance_time
 from protocol import refusals, wire
+from protocol.calls import UPLOAD_UPDATE
 from protocol.terms import statement_of
 from store.cid import cid_of
 from store.objects import encode_model
@@ -62,7 +63,7 @@ def reference(stage: Stage, task_id: int, round: int, rounds: int) -> Update:
 
 async def send(client: AggregatorClient, *sent: Update) -> None:
     for update in sent:
-        await client.upload_update(update.header, update.data)
+        await client.upload_update(update.header, update.data, update.signer)
 
 
 def accepted(sent: Sequence[Update], accept: Sequence[bool]) -> list[Update]:
@@ -240,7 +241,7 @@ async def test_a_reference_is_no_update_of_the_quorum(stage: Stage, client: Aggr
 async def test_an_owner_who_joins_is_the_referee_all_the_same(stage: Stage, client: AggregatorClient) -> None:
     task_id = await stage.create_task(joined=TRAINERS - 1, **stage.anchored(*REFERENCE_TERMS))
     await asyncio.to_thread(stage.market.join, stage.owner, task_id)
-    await client.upload_genesis(task_id, stage.genesis_data)
+    await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
     await asyncio.sleep(0.3)
     assert stage.market.task(task_id).state == TaskState.FUNDED
     await asyncio.to_thread(stage.market.join, stage.trainers[TRAINERS - 1], task_id)
@@ -266,9 +267,10 @@ async def test_nobody_else_brings_a_reference(stage: Stage, client: AggregatorCl
     strange = stage.update(task_id, 0, stage.outsider, stage.draw(5))
     with pytest.raises(refusals.NotJoined):
         await send(client, strange)
-    strange.header.trainer = wire.address_bytes(stage.owner.address)
+    forged = strange.signer.sign(UPLOAD_UPDATE, strange.header, task_id=task_id, round=0)
+    forged.signer = wire.address_bytes(stage.owner.address)
     with pytest.raises(refusals.InvalidSignature):
-        await send(client, strange)
+        await client._insist(lambda: client._updates.UploadUpdate(iter([UploadUpdateRequest(header=forged)])))
     await send(client, reference(stage, task_id, 0, 2))
     with pytest.raises(refusals.SecondUpdate):
         await send(client, stage.update(task_id, 0, stage.owner, stage.draw(6)))

@@ -8,17 +8,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from merit.v1.models_pb2 import GenesisHeader, UploadGenesisRequest
 from merit.v1.types_pb2 import Chunk, Receipt
 from merit.v1.updates_pb2 import Dtype, UpdateHeader, UpdateStatus, UploadUpdateRequest
+from sqlalchemy import select
 
 from aggregator.records import Step
 from aggregator.service import Aggregator
+from aggregator.tables import NonceRow
 from circuits.commitment import SALT_ROWS, Column, commit, draw_for_round
 from circuits.fixedpoint import FixedPoint
 from clients.errors import AggregatorUnreachable
 from clients.service import AggregatorClient
 from contracts.bindings import ChainUnavailable, eip712
 from protocol import refusals, wire
+from protocol.calls import UPLOAD_GENESIS, UPLOAD_UPDATE, CallSigner
 from store.cid import cid_of
 from store.objects import encode_update
 from tests.stage import STATEMENT, TRAINERS, Stage, Update
@@ -62,7 +66,7 @@ def resigned(stage: Stage, update: Update, **changes: object) -> Update:
 
 
 async def send(client: AggregatorClient, update: Update) -> Receipt:
-    return await client.upload_update(update.header, update.data)
+    return await client.upload_update(update.header, update.data, update.signer)
 
 
 async def once(client: AggregatorClient, update: Update) -> None:
@@ -71,7 +75,7 @@ async def once(client: AggregatorClient, update: Update) -> None:
     try:
         await send(client, update)
     finally:
-        client._patience_seconds = 3
+        client._patience_seconds = 30
 
 
 async def send_parts(client: AggregatorClient, *parts: UploadUpdateRequest) -> None:
@@ -80,11 +84,13 @@ async def send_parts(client: AggregatorClient, *parts: UploadUpdateRequest) -> N
     def messages() -> Iterator[UploadUpdateRequest]:
         yield from parts
 
-    await client._call(lambda: client._updates.UploadUpdate(messages()))
+    await client._insist(lambda: client._updates.UploadUpdate(messages()))
 
 
 def header_part(update: Update) -> UploadUpdateRequest:
-    return UploadUpdateRequest(header=update.header)
+    header = update.header
+    call = update.signer.sign(UPLOAD_UPDATE, header, task_id=header.task_id, round=header.round)
+    return UploadUpdateRequest(header=call)
 
 
 def chunk_part(offset_bytes: int, data: bytes) -> UploadUpdateRequest:
@@ -168,7 +174,7 @@ HEADERS: dict[str, tuple[Case, type[refusals.Refusal], str]] = {
         refusals.UnknownTask,
         "task_id",
     ),
-    "not joined": (other_trainer, refusals.NotJoined, "trainer"),
+    "not joined": (other_trainer, refusals.NotJoined, "header.signer"),
     "future round": (lambda stage, u: resigned(stage, u, round=1), refusals.RoundNotCollecting, "round"),
     "wrong size": (
         lambda stage, u: resigned(stage, u, size_bytes=u.header.size_bytes + 1),
@@ -180,18 +186,7 @@ HEADERS: dict[str, tuple[Case, type[refusals.Refusal], str]] = {
         refusals.MalformedContent,
         "dtype",
     ),
-    "short trainer": (lambda stage, u: resigned(stage, u, trainer=b"\1" * 19), refusals.InvalidField, "trainer"),
-    "short digest": (
-        lambda stage, u: resigned(stage, u, content_sha256=b"\1" * 31),
-        refusals.InvalidField,
-        "content_sha256",
-    ),
     "no CID": (lambda stage, u: resigned(stage, u, cid=b"\1" * 36), refusals.InvalidField, "cid"),
-    "another digest": (
-        lambda stage, u: resigned(stage, u, content_sha256=b"\1" * 32),
-        refusals.ContentMismatch,
-        "content_sha256",
-    ),
     "another CID": (lambda stage, u: resigned(stage, u, cid=cid_of(b"other")), refusals.ContentMismatch, "cid"),
     "another commitment": (
         lambda stage, u: resigned(stage, u, point=wire.point_message(commit(stage.draw(99), stage.srs))),
@@ -225,11 +220,11 @@ async def test_point_off_the_curve_is_refused(client: AggregatorClient, update: 
     broken.CopyFrom(update.header)
     broken.point.y = b"\0" * 31 + b"\1"
     with pytest.raises(refusals.InvalidField) as caught:
-        await client.upload_update(broken, update.data)
+        await client.upload_update(broken, update.data, update.signer)
     assert caught.value.field == "point"
     broken.point.x = broken.point.y = bytes(32)
     with pytest.raises(refusals.InvalidField, match="infinity"):
-        await client.upload_update(broken, update.data)
+        await client.upload_update(broken, update.data, update.signer)
 
 
 @pytest.mark.parametrize("by", ["another trainer", "over another round", "flipped", "short"])
@@ -244,7 +239,7 @@ async def test_signature_is_refused(by: str, stage: Stage, client: AggregatorCli
         "short": update.header.signature[:64],
     }[by]
     with pytest.raises(refusals.InvalidSignature) as caught:
-        await client.upload_update(header, update.data)
+        await client.upload_update(header, update.data, update.signer)
     assert caught.value.field == "signature"
     await taken(client, update)
 
@@ -255,7 +250,7 @@ async def test_signature_comes_before_any_byte(client: AggregatorClient, update:
     header.CopyFrom(update.header)
     header.signature = bytes(65)
     with pytest.raises(refusals.InvalidSignature):
-        await send_parts(client, UploadUpdateRequest(header=header))
+        await send_parts(client, header_part(replace(update, header=header)))
 
 
 async def test_second_update_is_refused_and_the_first_stays(
@@ -369,7 +364,7 @@ async def test_idle_upload_is_ended(client: AggregatorClient, update: Update) ->
         await asyncio.sleep(60)
 
     with pytest.raises(refusals.TruncatedUpload, match="nothing came"):
-        await client._call(lambda: client._updates.UploadUpdate(messages()))
+        await client._insist(lambda: client._updates.UploadUpdate(messages()))
     await taken(client, update)
 
 
@@ -422,6 +417,67 @@ async def test_strangers_take_no_place(stage: Stage, client: AggregatorClient, u
     for call in held:
         call.cancel()
     await asyncio.gather(*held, return_exceptions=True)
+
+
+# ---------------------------------------------------------------- signed calls
+
+
+async def test_a_recorded_upload_is_worth_nothing(client: AggregatorClient, update: Update) -> None:
+    """Nor is it to its own trainer, who signs anew and gets the receipt."""
+    recorded = header_part(update)
+    await send_parts(client, recorded, chunk_part(0, update.data))
+    with pytest.raises(refusals.ReplayedCall):
+        await send_parts(client, recorded, chunk_part(0, update.data))
+    await taken(client, update)
+
+
+async def test_a_restart_does_not_forget_what_was_taken(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        update = stage.update(await stage.open_task(client), 0, stage.trainers[0], stage.draw(1))
+        recorded = header_part(update)
+        await send_parts(client, recorded, chunk_part(0, update.data))
+    async with stage.running() as (_, client):
+        with pytest.raises(refusals.ReplayedCall):
+            await send_parts(client, recorded, chunk_part(0, update.data))
+
+
+async def test_a_refused_strangers_nonce_is_not_kept(running: Running, stage: Stage, update: Update) -> None:
+    """Else strangers would fill the disk."""
+    with pytest.raises(refusals.NotJoined):
+        await send(running[1], other_trainer(stage, update))
+    with running[0].tools.state._transaction() as session:
+        assert stage.outsider.address not in session.scalars(select(NonceRow.signer)).all()
+
+
+@pytest.mark.parametrize("off_seconds", [-5000, 5000])
+async def test_a_clock_that_is_wrong_is_corrected(off_seconds: int, client: AggregatorClient, update: Update) -> None:
+    update.signer._ahead_seconds = off_seconds
+    with pytest.raises(refusals.ClockSkew):
+        await send_parts(client, header_part(update))
+    await taken(client, update)
+    assert abs(update.signer._ahead_seconds) <= 1
+
+
+async def test_only_the_owner_brings_the_genesis_model(stage: Stage, running: Running) -> None:
+    aggregator, client = running
+    task_id = await stage.create_task()
+    with pytest.raises(refusals.NotOwner) as caught:
+        await client.upload_genesis(task_id, stage.genesis_data, CallSigner(stage.outsider, stage.market.domain))
+    assert caught.value.limit == stage.owner.address
+    assert aggregator.tools.state.model(task_id, 0) is None
+
+
+async def test_a_genesis_upload_is_taken_once(stage: Stage, client: AggregatorClient) -> None:
+    task_id = await stage.create_task()
+    header = GenesisHeader(task_id=task_id, size_bytes=len(stage.genesis_data))
+    call = stage.owner_signer.sign(UPLOAD_GENESIS, header, task_id=task_id)
+    parts = [UploadGenesisRequest(header=call), UploadGenesisRequest(chunk=Chunk(data=stage.genesis_data))]
+    with pytest.raises(refusals.InvalidSignature):
+        other = stage.owner_signer.sign(UPLOAD_GENESIS, header, task_id=task_id + 1)
+        await client._insist(lambda: client._models.UploadGenesis(iter([UploadGenesisRequest(header=other)])))
+    await client._insist(lambda: client._models.UploadGenesis(iter(parts)))
+    with pytest.raises(refusals.ReplayedCall):
+        await client._insist(lambda: client._models.UploadGenesis(iter(parts)))
 
 
 # ------------------------------------------------------------- when things fail

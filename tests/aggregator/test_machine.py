@@ -16,7 +16,8 @@ from merit.v1.tasks_pb2 import TaskStatus
 from aggregator.errors import TooManyProofs
 from aggregator.policy import check_policy
 from aggregator.records import Step
-from aggregator.service import SERVICES, Aggregator
+from aggregator.server import SERVICES
+from aggregator.service import Aggregator
 from circuits.bn254 import G1Point
 from circuits.circuit import Circuit
 from circuits.commitment import check_opening
@@ -151,19 +152,19 @@ async def test_genesis_is_taken_from_anyone_who_has_it(stage: Stage) -> None:
         wrong = bytearray(stage.genesis_data)
         wrong[-1] ^= 1
         with pytest.raises(refusals.MalformedContent) as caught:
-            await client.upload_genesis(task_id, bytes(wrong))
+            await client.upload_genesis(task_id, bytes(wrong), stage.owner_signer)
         assert caught.value.field == "genesis_cid"
         with pytest.raises(refusals.InvalidField):
-            await client.upload_genesis(task_id, bytes(1 << 20))
-        first = await client.upload_genesis(task_id, stage.genesis_data)
-        assert await client.upload_genesis(task_id, stage.genesis_data) == first
+            await client.upload_genesis(task_id, bytes(1 << 20), stage.owner_signer)
+        first = await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
+        assert await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer) == first
         assert await client.download_model(task_id, 0, limit_bytes=1 << 20) == stage.genesis_data
 
 
 async def test_bond_waits_for_trainers_and_genesis(stage: Stage) -> None:
     async with stage.running() as (_, client):
         task_id = await stage.create_task(joined=TRAINERS - 1)
-        await client.upload_genesis(task_id, stage.genesis_data)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
         await asyncio.sleep(0.5)
         assert stage.market.task(task_id).state == TaskState.FUNDED
         await asyncio.to_thread(stage.market.join, stage.trainers[TRAINERS - 1], task_id)
@@ -315,13 +316,13 @@ async def test_dishonest_terms_are_refused_and_said(field: str, value: object, s
     async with stage.running(max_logrows=13) as (_, client):
         task_id = await stage.create_task(**{field: value})
         with pytest.raises(refusals.InvalidField, match=field):
-            await client.upload_genesis(task_id, stage.genesis_data)
+            await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
         described = await client.task(task_id)
         assert described.status == TaskStatus.TASK_STATUS_REFUSED
         assert field in described.refusal
     async with stage.running(max_logrows=13) as (_, client):
         with pytest.raises(refusals.InvalidField, match=field):  # answered once the terms are checked again
-            await client.upload_genesis(task_id, stage.genesis_data)
+            await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
         assert (await client.task(task_id)).status == TaskStatus.TASK_STATUS_REFUSED
 
 
@@ -392,7 +393,7 @@ async def test_a_commitment_gets_no_fourth_proof(stage: Stage) -> None:
         for _ in range(3):
             aggregator.tools.state.count_argument(points)
         last = stage.update(task_id, 0, stage.trainers[TRAINERS - 1], stage.draw(9))
-        await client.upload_update(last.header, last.data)
+        await client.upload_update(last.header, last.data, last.signer)
         assert (await finished(client, task_id))[-1] == (0, Step.COMMITTED)
 
 
@@ -504,7 +505,7 @@ async def test_kill_at_every_effect_loses_and_repeats_nothing(
     receipts = {}
     async with stage.running(drain_seconds=0.1) as (aggregator, client):
         died = kill_at(aggregator, part, method, after=after)
-        await client.upload_genesis(task_id, stage.genesis_data)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
         playing = asyncio.create_task(play(stage, client, task_id))
         async with asyncio.timeout(60):
             await died.wait()
@@ -551,12 +552,12 @@ async def test_restart_between_rounds_goes_on(stage: Stage) -> None:
         await stage.send(client, task_id, 0)
         await stage.reached(client, task_id, 1, Step.COLLECTING)
         early = [stage.update(task_id, 1, t, stage.draw(1000 + i, round=1)) for i, t in enumerate(stage.trainers[:2])]
-        receipts = [await client.upload_update(update.header, update.data) for update in early]
+        receipts = [await client.upload_update(update.header, update.data, update.signer) for update in early]
     async with stage.running() as (_, client):
-        assert [await client.upload_update(update.header, update.data) for update in early] == receipts
+        assert [await client.upload_update(update.header, update.data, update.signer) for update in early] == receipts
         for index, trainer in enumerate(stage.trainers[2:TRAINERS], start=2):
             update = stage.update(task_id, 1, trainer, stage.draw(1000 + index, round=1))
-            await client.upload_update(update.header, update.data)
+            await client.upload_update(update.header, update.data, update.signer)
         journal = await finished(client, task_id)
         assert journal == [(number, step) for number in range(2) for step in ALL_STEPS]
 
@@ -633,7 +634,7 @@ async def test_round_goes_on_when_the_chain_is_back(stage: Stage) -> None:
         client._patience_seconds = 0
         stranger = stage.update(task_id, 0, stage.outsider, stage.draw(9))
         with pytest.raises(refusals.ChainDown):
-            await client.upload_update(stranger.header, stranger.data)
+            await client.upload_update(stranger.header, stranger.data, stranger.signer)
         client._patience_seconds = 30
         await line.connect()
         await stage.send(client, task_id, 0)

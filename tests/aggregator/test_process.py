@@ -111,12 +111,13 @@ async def test_a_killed_aggregator_goes_on_where_it_was(
     config.write_text(
         json.dumps(
             {
-                "rpc_url": rpc_url,
-                "market": deployment.market,
-                "key_file": str(tmp_path / "1.key"),
-                "data_directory": str(tmp_path / "data"),
-                "port": port,
-                "open_when_joined": TRAINERS,
+                "chain": {"rpc_url": rpc_url, "market": deployment.market},
+                "aggregator": {
+                    "key_file": str(tmp_path / "1.key"),
+                    "data_directory": str(tmp_path / "data"),
+                    "port": port,
+                    "open_when_joined": TRAINERS,
+                },
             }
         )
     )
@@ -171,7 +172,9 @@ async def test_a_killed_aggregator_goes_on_where_it_was(
     assert all(key.removeprefix("0x") not in written for key in keys)
 
 
-@pytest.mark.parametrize("content", ['{"rpc_url": 1}', "{", '{"key_file": "missing"}'])
+@pytest.mark.parametrize(
+    "content", ['{"chain": {"rpc_url": 1}}', "{", '{"aggregator": {"key_file": "missing"}}', '{"agregator": {}}']
+)
 async def test_a_process_that_cannot_start_says_why(
     content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +182,6 @@ async def test_a_process_that_cannot_start_says_why(
     (tmp_path / "a.json").write_text(content)
     command = [sys.executable, "-m", "aggregator", "--config", str(tmp_path / "a.json")]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stderr.startswith("aggregator: ")
     assert "Traceback" not in done.stderr

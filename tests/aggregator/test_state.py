@@ -7,14 +7,24 @@ from pathlib import Path
 
 import pytest
 from eth_account import Account
+from sqlalchemy import select
 
 from aggregator.errors import TooManyProofs
 from aggregator.records import Layer, Model, Report, Step, Update
 from aggregator.state import State
+from aggregator.tables import NonceRow
 from circuits.bn254 import G1Point
 from circuits.linear.update_argument import MAX_PROOFS_OF_A_COMMITMENT
 from contracts.bindings import NOBODY
-from protocol.refusals import LateUpdate, PointAlreadyUsed, Refusal, RoundFull, RoundNotCollecting, SecondUpdate
+from protocol.refusals import (
+    LateUpdate,
+    PointAlreadyUsed,
+    Refusal,
+    ReplayedCall,
+    RoundFull,
+    RoundNotCollecting,
+    SecondUpdate,
+)
 
 IDENTITY = {"chain": "1", "market": "0xm", "aggregator": "0xa"}
 TRAINERS = [Account.from_key(bytes([i]) * 32).address for i in range(1, 20)]
@@ -210,6 +220,37 @@ def test_models_and_proofs_are_replaced_not_repeated(state: State) -> None:
     state.put_proof(1, 0, Layer.RULE, b"a")
     assert state.proof(1, 0, Layer.RULE) == b"a"
     assert state.proof(1, 0, Layer.LINEAR) is None
+
+
+def test_a_nonce_is_taken_once_for_good(state: State, path: Path) -> None:
+    state.spend_nonce(TRAINERS[0], b"n" * 16, 100, 50)
+    state.close()
+    again = State(path, IDENTITY)
+    with pytest.raises(ReplayedCall):
+        again.spend_nonce(TRAINERS[0], b"n" * 16, 100, 100)
+    again.spend_nonce(TRAINERS[1], b"n" * 16, 100, 100)
+    again.spend_nonce(TRAINERS[0], b"m" * 16, 100, 100)
+    again.close()
+
+
+def test_nonces_of_void_calls_are_forgotten(state: State) -> None:
+    for index in range(5):
+        state.spend_nonce(TRAINERS[0], bytes([index]) * 16, 100 + index, 50)
+    state.spend_nonce(TRAINERS[0], b"n" * 16, 200, 103)
+    with state._transaction() as session:
+        assert session.scalars(select(NonceRow.deadline_seconds)).all() == [103, 104, 200]
+
+
+def test_threads_do_not_take_a_nonce_twice(state: State) -> None:
+    def spend(_: int) -> bool:
+        try:
+            state.spend_nonce(TRAINERS[0], b"n" * 16, 100, 50)
+        except ReplayedCall:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(spend, range(12))) == 1
 
 
 def test_threads_do_not_overfill_a_round(state: State) -> None:

@@ -1,4 +1,4 @@
-"""Full proofs of rules: what a dishonest prover could try, does not verify."""
+"""Full proofs of every combination: what a dishonest prover could try, does not verify."""
 
 import dataclasses
 from collections.abc import Callable
@@ -22,17 +22,27 @@ from tests.circuits.unkeyed import witness
 pytestmark = pytest.mark.slow
 
 SLOTS = 5
-# Each outlier rule and each contribution rule once.
-PARTS = {
-    "none+equal": {},
-    "norm_bound+leave_one_out": {"B": 9},
-    "multi_krum+projection": {"f": 0},
-    "mad+shapley": {"c": 1},
-    "three_sigma+leave_one_out_reference": {"l": 1},
-    "aligned+shapley_reference": {},
-    "cross_round+projection": {"bound_percent": 0, "l": 0},
+PARAMS: dict[str, dict[str, int]] = {
+    "none": {},
+    "norm_bound": {"B": 9},
+    "multi_krum": {"f": 0},
+    "mad": {"c": 1},
+    "three_sigma": {"l": 1},
+    "aligned": {},
+    "cross_round": {"bound_percent": 0, "l": 0},
 }
+# Each outlier rule and each contribution rule once.
+PARTS = [
+    "none+equal",
+    "norm_bound+leave_one_out",
+    "multi_krum+projection",
+    "mad+shapley",
+    "three_sigma+leave_one_out_reference",
+    "aligned+shapley_reference",
+    "cross_round+projection",
+]
 every_part = pytest.mark.parametrize("name", PARTS)
+every_combination = pytest.mark.parametrize("name", [rule.name for rule in rules.combinations()])
 
 # Rows 1, 2 and 4 lie at a threshold of every rule: equal, as long as B, orthogonal to the anchor. Row 3 is far away,
 # and for cross_round orthogonal to the anchor: there the cosine alone decides about it.
@@ -50,8 +60,9 @@ def inputs_of(name: str) -> tuple[list[list[int]], list[int]]:
     rows = torch.tensor([ANCHOR, NEAR, NEAR, far, NEAR])
     matrix = (rows @ rows.T).tolist()
     active = [0] + [1] * (SLOTS - 1)
-    accept, score = rule.reference(matrix, active, **PARTS[name])
-    inputs = circuit_of(name).inputs(upper_triangle(matrix), active, rule.parameter_list(PARTS[name]))
+    params = PARAMS[rule.outlier.name]
+    accept, score = rule.reference(matrix, active, **params)
+    inputs = circuit_of(name).inputs(upper_triangle(matrix), active, rule.parameter_list(params))
     return inputs, accept + score
 
 
@@ -60,7 +71,7 @@ def proof_of(prover: Prover) -> Callable[[str], Proof]:
     return cache(lambda name: prover.prove(circuit_of(name), inputs_of(name)[0]))
 
 
-@every_part
+@every_combination
 def test_the_proof_speaks_of_the_reference(proof_of: Callable[[str], Proof], name: str) -> None:
     inputs, outputs = inputs_of(name)
     assert list(proof_of(name).instances) == [x for vector in inputs for x in vector] + outputs
@@ -76,7 +87,16 @@ def test_no_single_instance_can_be_edited(prover: Prover, proof_of: Callable[[st
                 prover.verify(circuit_of(name), dataclasses.replace(honest, instances=edited))
 
 
-@every_part
+@every_combination
+def test_no_single_output_can_be_edited(prover: Prover, proof_of: Callable[[str], Proof], name: str) -> None:
+    honest = proof_of(name)
+    for i in range(len(honest.instances) - 2 * SLOTS, len(honest.instances)):
+        edited = (*honest.instances[:i], 1 - min(honest.instances[i], 1), *honest.instances[i + 1 :])
+        with pytest.raises(InvalidProof):
+            prover.verify(circuit_of(name), dataclasses.replace(honest, instances=edited))
+
+
+@every_combination
 def test_canary(prover: Prover, proof_of: Callable[[str], Proof], name: str) -> None:
     """Notes on the library: under its defaults a graph with permuted outputs has the same verifying key."""
     circuit, forger = circuit_of(name), Permuted(original=circuit_of(name))

@@ -11,13 +11,13 @@ import pytest
 from circuits.fixedpoint import quantize
 from clients.config import OwnerConfig
 from clients.errors import InvalidReceipt, InvalidTraining
+from clients.parameters import Vector
 from clients.run import reference_of
 from clients.service import AggregatorClient
-from clients.training import Vector
 from contracts.bindings import NOBODY, TaskState
 from process.errors import ConfigurationError
 from store.objects import decode_update
-from tests.clients.test_trainer import STEP, offer, owner, trainer
+from tests.clients.test_trainer import STEP, honest, offer, owner, trainer
 from tests.stage import REWARD_WEI, STATEMENT, TRAINERS, Stage
 
 REFERENCE = replace(STATEMENT, outlier="aligned", contribution="shapley", rule_params={})
@@ -32,7 +32,7 @@ def ahead(parameters: Vector, *_: object) -> Vector:
 async def test_a_market_with_a_previous_sum(stage: Stage) -> None:
     async with stage.running() as (_, client):
         task_id = await owner(stage, client).create_task(SUM, STEP, offer(stage))
-        paid = await asyncio.gather(*(trainer(stage, client, task_id, i).run() for i in range(TRAINERS)))
+        paid = await asyncio.gather(*(trainer(stage, client, task_id, i).run(honest(i)) for i in range(TRAINERS)))
         refunded = await owner(stage, client).withdraw(task_id)
     assert stage.market.round(task_id, 1).trainers[0] == NOBODY
     assert all(paid[:-1])
@@ -46,7 +46,7 @@ async def test_a_market_with_a_reference(stage: Stage) -> None:
         task_id = await giving.create_task(REFERENCE, STEP, offer(stage))
         async with asyncio.TaskGroup() as group:
             group.create_task(giving.give_references(task_id, ahead))
-            running = [group.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
+            running = [group.create_task(trainer(stage, client, task_id, i).run(honest(i))) for i in range(TRAINERS)]
         paid = [task.result() for task in running]
         refunded = await giving.withdraw(task_id)
         for number in range(2):
@@ -84,8 +84,8 @@ async def test_an_owner_checks_its_receipt_and_its_training(stage: Stage, monkey
             await owner(stage, client).give_references(task_id, lambda p, *_: np.zeros(3))
         honest = AggregatorClient.upload_update
 
-        async def another(self: AggregatorClient, header: Any, data: bytes) -> Any:
-            receipt = await honest(self, header, data)
+        async def another(*sent: Any) -> Any:
+            receipt = await honest(*sent)
             receipt.round += 1
             return receipt
 

@@ -15,8 +15,9 @@ from circuits.statement import DEMO_STATEMENT as STATEMENT
 from clients.baseline import federated_average
 from clients.config import DigitsConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
 from clients.data import digits
+from clients.parameters import flatten, unflatten
 from clients.run import recipe_of, statement_of, training_of
-from clients.training import accuracy, flatten, softmax_regression, unflatten
+from clients.training import accuracy, softmax_regression
 
 ROUNDS = 3
 REWARD_WEI = 10**18

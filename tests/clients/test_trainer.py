@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,12 @@ from circuits.fixedpoint import quantize
 from circuits.model import denominator
 from clients.errors import AggregatorUnreachable, InvalidDownload, InvalidReceipt, InvalidTraining
 from clients.local_training import LocalTraining
-from clients.memory import Memory, Pending
-from clients.owner import Offer, Owner
+from clients.memory import Memory
+from clients.owner import AsyncOwner, Offer
+from clients.parameters import Vector
 from clients.sending import check_receipt
 from clients.service import AggregatorClient
-from clients.trainer import Trainer
-from clients.training import Vector
+from clients.trainer import AsyncTrainer
 from contracts.bindings import RoundState, TaskState, ValueOutOfRange, eip712
 from contracts.bindings.devchain import advance_time
 from protocol import refusals, wire
@@ -38,22 +37,21 @@ def honest(index: int = 0) -> LocalTraining:
     return lambda parameters, *_: parameters + direction * (STEP + noise)
 
 
-def trainer(stage: Stage, client: AggregatorClient, task_id: int, index: int = 0, **changes: Any) -> Trainer:
+def trainer(stage: Stage, client: AggregatorClient, task_id: int, index: int = 0, **changes: Any) -> AsyncTrainer:
     fields: dict[str, Any] = {
         "market": stage.market,
         "task_id": task_id,
         "aggregator": client,
         "account": stage.trainers[index],
-        "train": honest(index),
         "prover": stage.prover,
         "directory": stage.directory / f"trainer-{index}",
         "poll_seconds": 0.3,
     }
-    return Trainer(**(fields | changes))
+    return AsyncTrainer(**(fields | changes))
 
 
-def owner(stage: Stage, client: AggregatorClient) -> Owner:
-    return Owner(market=stage.market, aggregator=client, account=stage.owner, prover=stage.prover)
+def owner(stage: Stage, client: AggregatorClient) -> AsyncOwner:
+    return AsyncOwner(market=stage.market, aggregator=client, account=stage.owner, prover=stage.prover)
 
 
 def offer(stage: Stage, **changes: Any) -> Offer:
@@ -81,7 +79,7 @@ async def test_a_market_from_offer_to_pay(stage: Stage, client: AggregatorClient
     start = np.linspace(-1, 1, STATEMENT.dim)
     task_id = await owner(stage, client).create_task(STATEMENT, start, offer(stage))
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
+        running = [group.create_task(trainer(stage, client, task_id, i).run(honest(i))) for i in range(TRAINERS)]
         models = [model async for model in owner(stage, client).models(task_id)]
     paid = [task.result() for task in running]
     refunded = await owner(stage, client).withdraw(task_id)
@@ -105,8 +103,8 @@ async def test_a_market_with_stakes_a_list_and_a_learning_rate(stage: Stage, cli
 
     terms = {"stake_wei": 70, "allowed": allowed, "learning_rate": 0.5, "patience": 1, "rounds": 3, "target_norm": 1}
     task_id = await owner(stage, client).create_task(STATEMENT, STEP, offer(stage, pay_by_round=True, **terms))
-    join = {"train": growing, "allowed": allowed, "max_stake_wei": 70}
-    running = [trainer(stage, client, task_id, i, **join).run() for i in range(TRAINERS)]
+    join = {"allowed": allowed, "max_stake_wei": 70}
+    running = [trainer(stage, client, task_id, i, **join).run(growing) for i in range(TRAINERS)]
     paid = await asyncio.gather(*running)
     refunded = await owner(stage, client).withdraw(task_id)
 
@@ -124,7 +122,7 @@ async def test_a_target_ends_a_task_before_its_last_round(
     target = STATEMENT.dim * 8**2 - 1
     task_id = await owner(stage, client).create_task(STATEMENT, STEP, offer(stage, target_norm=target))
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
+        running = [group.create_task(trainer(stage, client, task_id, i).run(honest(i))) for i in range(TRAINERS)]
         models = [model async for model in owner(stage, client).models(task_id)]
     assert [model.version for model in models] == [1]
     assert stage.market.task(task_id).state == TaskState.CLOSED
@@ -147,7 +145,7 @@ async def test_a_trainer_joins_on_its_own_terms_only(
     stage: Stage, client: AggregatorClient, asked: dict[str, Any], agreed: dict[str, Any], field: str
 ) -> None:
     task_id = await stage.create_task(joined=0, **asked)
-    await client.upload_genesis(task_id, stage.genesis_data)
+    await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
     joining = trainer(stage, client, task_id, **agreed)
     for step in (joining.check, joining.join):
         with pytest.raises(UnacceptableTerms) as caught:
@@ -181,8 +179,8 @@ async def test_an_offer_that_makes_no_sense_costs_nothing(
 @pytest.mark.slow
 async def test_error_feedback_carries_what_quantisation_took(stage: Stage, client: AggregatorClient) -> None:
     task_id = await stage.create_task()
-    await client.upload_genesis(task_id, stage.genesis_data)
-    running = [asyncio.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
+    await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
+    running = [asyncio.create_task(trainer(stage, client, task_id, i).run(honest(i))) for i in range(TRAINERS)]
     await asyncio.gather(*running)
     memory = Memory(stage.directory / "trainer-0")
     carried = np.zeros(STATEMENT.dim)
@@ -194,7 +192,9 @@ async def test_error_feedback_carries_what_quantisation_took(stage: Stage, clien
         # Equal but for the float noise of subtracting the model's parameters.
         assert np.abs(sent.values - expected.values).max() <= 1
         carried = expected.residual
-    assert np.abs(memory.residual(STATEMENT.dim) - carried).max() < 2**-STATEMENT.fmt.fraction_bits + 1e-9
+    last = memory.pending(1)
+    assert last is not None
+    assert np.abs(last.residual - carried).max() < 2**-STATEMENT.fmt.fraction_bits + 1e-9
 
 
 @pytest.mark.slow
@@ -202,9 +202,9 @@ async def test_a_trainer_outlives_a_restart_of_the_aggregator(stage: Stage) -> N
     async with stage.running() as (first, client):
         port = first.port
         task_id = await stage.create_task()
-        await client.upload_genesis(task_id, stage.genesis_data)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
     connection = AggregatorClient(f"127.0.0.1:{port}", patience_seconds=30)
-    running = [asyncio.create_task(trainer(stage, connection, task_id, i).run()) for i in range(TRAINERS)]
+    running = [asyncio.create_task(trainer(stage, connection, task_id, i).run(honest(i))) for i in range(TRAINERS)]
     async with stage.running(port=port) as (_, client):
         await stage.reached(client, task_id, 1, Step.COLLECTING)
     async with stage.running(port=port):
@@ -224,7 +224,7 @@ async def test_dishonest_terms_are_refused_before_joining(
 ) -> None:
     task_id = await stage.create_task(joined=0, **{field: value})
     with pytest.raises(UnacceptableTerms) as caught:
-        await trainer(stage, client, task_id).run()
+        await trainer(stage, client, task_id).run(honest())
     assert caught.value.field == field
     assert not stage.market.has_joined(task_id, stage.trainers[0].address)
 
@@ -237,7 +237,7 @@ async def test_another_genesis_model_is_refused_before_joining(stage: Stage, cli
             return stage.genesis_data[:-1] + b"\1"
 
     with pytest.raises(UnacceptableTerms) as caught:
-        await trainer(stage, Lying("127.0.0.1:1"), task_id).run()
+        await trainer(stage, Lying("127.0.0.1:1"), task_id).run(honest())
     assert caught.value.field == "genesis_cid"
     assert not stage.market.has_joined(task_id, stage.trainers[0].address)
 
@@ -253,7 +253,7 @@ async def test_a_model_that_is_not_the_chains_is_not_trained_from(
     await patient.check()
     monkeypatch.setattr(client, "download_model", lambda *_, **__: asyncio.sleep(0, stage.genesis_data[:-1] + b"\1"))
     with pytest.raises(UnacceptableTerms):
-        await patient._follow()
+        await patient.run(honest())
     with pytest.raises(refusals.UnknownUpdate):
         await client.update_status(task_id, 0, stage.trainers[0].address)
 
@@ -268,7 +268,7 @@ async def test_not_finite_training_is_an_error_and_sends_nothing(
 
     task_id = await stage.open_task(client)
     with pytest.raises(NotFinite) as caught:
-        await trainer(stage, client, task_id, train=diverged).run()
+        await trainer(stage, client, task_id).run(diverged)
     assert caught.value.index == 7
     with pytest.raises(refusals.UnknownUpdate):
         await client.update_status(task_id, 0, stage.trainers[0].address)
@@ -280,7 +280,7 @@ async def test_not_finite_training_is_an_error_and_sends_nothing(
 async def test_training_must_return_the_parameters(wrong: Vector, stage: Stage, client: AggregatorClient) -> None:
     task_id = await stage.open_task(client)
     with pytest.raises(InvalidTraining):
-        await trainer(stage, client, task_id, train=lambda *_: wrong).run()
+        await trainer(stage, client, task_id).run(lambda *_: wrong)
 
 
 def forgeries(stage: Stage, honest: Receipt) -> dict[str, Receipt]:
@@ -310,7 +310,12 @@ def forgeries(stage: Stage, honest: Receipt) -> dict[str, Receipt]:
 async def test_receipts_are_checked(stage: Stage, client: AggregatorClient) -> None:
     task_id = await stage.open_task(client)
     update = stage.update(task_id, 0, stage.trainers[0], stage.draw(1))
-    receipt = await client.upload_update(update.header, update.data)
+    receipt = await client.upload_update(update.header, update.data, update.signer)
+    addresses: dict[str, Any] = {
+        "market": stage.market,
+        "sender": stage.trainers[0].address,
+        "aggregator": stage.operator.address,
+    }
     sent = eip712.UpdateCommitment(
         task_id=task_id,
         round=0,
@@ -318,14 +323,13 @@ async def test_receipts_are_checked(stage: Stage, client: AggregatorClient) -> N
         point_y=update.point.y,
         cid_digest=eip712.cid_digest(update.header.cid),
     )
-    parties: dict[str, Any] = {"market": stage.market, "sender": stage.trainers[0].address}
-    check_receipt(receipt, sent, **parties, aggregator=stage.operator.address)
+    check_receipt(receipt, sent, **addresses)
     for field, forged in forgeries(stage, receipt).items():
         with pytest.raises(InvalidReceipt) as caught:
-            check_receipt(forged, sent, **parties, aggregator=stage.operator.address)
+            check_receipt(forged, sent, **addresses)
         assert caught.value.field == field.split()[0]
     with pytest.raises(InvalidReceipt):
-        check_receipt(receipt, sent, **parties, aggregator=stage.outsider.address)
+        check_receipt(receipt, sent, **addresses | {"aggregator": stage.outsider.address})
 
 
 async def test_a_restarted_trainer_sends_the_same_update(
@@ -339,14 +343,14 @@ async def test_a_restarted_trainer_sends_the_same_update(
     with monkeypatch.context() as patch:
         patch.setattr(client, "upload_update", lost)
         with pytest.raises(RuntimeError):
-            await trainer(stage, client, task_id).run()
+            await trainer(stage, client, task_id).run(honest())
     made = Memory(stage.directory / "trainer-0").pending(0)
     assert made is not None
 
     def never(*_: object) -> Vector:
         raise AssertionError("trained again")
 
-    again = asyncio.create_task(trainer(stage, client, task_id, train=never).run())
+    again = asyncio.create_task(trainer(stage, client, task_id).run(never))
     async with asyncio.timeout(20):
         while True:
             try:
@@ -364,7 +368,7 @@ async def test_a_missed_round_costs_only_that_round(stage: Stage, client: Aggreg
     """Somebody fills the trainer's place with another signed update first: its own is refused, and it goes on."""
     task_id = await stage.open_task(client)
     await stage.send(client, task_id, 0, count=1)
-    running = [asyncio.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
+    running = [asyncio.create_task(trainer(stage, client, task_id, i).run(honest(i))) for i in range(TRAINERS)]
     await asyncio.gather(*running)
     assert stage.market.round(task_id, 1).state == RoundState.SETTLED
 
@@ -380,8 +384,8 @@ async def test_trainers_end_a_round_that_was_never_settled(stage: Stage) -> None
     async with stage.running() as (aggregator, client):
         aggregator.tools.prover.prove = stuck  # type: ignore[method-assign, assignment]
         task_id = await stage.create_task()
-        await client.upload_genesis(task_id, stage.genesis_data)
-        running = [asyncio.create_task(trainer(stage, client, task_id, i).run()) for i in range(TRAINERS)]
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
+        running = [asyncio.create_task(trainer(stage, client, task_id, i).run(honest(i))) for i in range(TRAINERS)]
         await stage.reached(client, task_id, 0, Step.COMMITTED)
         await asyncio.to_thread(advance_time, stage.chain, 4000)
         paid = await asyncio.gather(*running)
@@ -393,12 +397,12 @@ async def test_unreachable_aggregator_is_said(stage: Stage) -> None:
     async with AggregatorClient("127.0.0.1:1", patience_seconds=0.1) as client:
         with pytest.raises(AggregatorUnreachable) as caught:
             await client.task(1)
-        assert caught.value.status == "UNAVAILABLE"
+        assert caught.value.status == "DEADLINE_EXCEEDED"
 
 
 async def test_downloads_are_bounded(stage: Stage, client: AggregatorClient) -> None:
     task_id = await stage.create_task()
-    await client.upload_genesis(task_id, stage.genesis_data)
+    await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
     with pytest.raises(InvalidDownload):
         await client.download_model(task_id, 0, limit_bytes=len(stage.genesis_data) - 1)
 
@@ -440,16 +444,22 @@ async def test_no_task_under_a_test_string_on_another_chain(
     assert stage.market.task_count() == before
 
 
-def test_memory_survives_and_is_whole(tmp_path: Path, stage: Stage) -> None:
-    update = stage.update(1, 0, stage.trainers[0], stage.draw(1))
-    pending = Pending(round=3, point=update.point, data=update.data)
-    memory = Memory(tmp_path / "m")
-    assert memory.pending(3) is None
-    memory.remember(pending, STEP)
-    again = Memory(tmp_path / "m")
-    assert again.pending(3) == pending
-    assert (again.residual(STATEMENT.dim) == STEP).all()
-    assert again.pending(4) is None
-    # Killed between the files: as if it had never been made.
-    (tmp_path / "m" / "3.json").unlink()
-    assert again.pending(3) is None
+async def test_an_owner_may_ask_before_it_escrows(
+    stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = np.linspace(-1, 1, STATEMENT.dim)
+    count = await asyncio.to_thread(stage.market.task_count)
+    with pytest.raises(refusals.TermsRefused) as caught:
+        await owner(stage, client).create_task(STATEMENT, start, offer(stage, settle_window_seconds=5), ask_first=True)
+    assert caught.value.field == "settle_window_seconds"
+    assert await asyncio.to_thread(stage.market.task_count) == count
+    task_id = await owner(stage, client).create_task(STATEMENT, start, offer(stage), ask_first=True)
+    assert (await client.task(task_id)).has_genesis
+
+    async def another(raw: bytes, signer: object) -> int:
+        return task_id
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "create_task", another)
+        with pytest.raises(InvalidReceipt):
+            await owner(stage, client).create_task(STATEMENT, start, offer(stage), ask_first=True)

@@ -1,19 +1,17 @@
-"""Vectors to models and back, and training that is the same each time."""
+"""Training that is the same each time, on shards that are."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from clients.baseline import trained
 from clients.config import TrainerConfig
 from clients.data import Samples, digits
-from clients.errors import InvalidTraining
+from clients.parameters import flatten, unflatten
 from clients.run import training_of
-from clients.training import Recipe, accuracy, flatten, softmax_regression, train_local, unflatten
+from clients.training import Recipe, accuracy, softmax_regression, train_local
 
 WEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8)
 
@@ -23,47 +21,10 @@ def shards() -> list[Samples]:
     return digits(seed=1, weights=WEIGHTS)[0]
 
 
-def small_net() -> torch.nn.Module:
-    return torch.nn.Sequential(
-        torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.ReLU(), torch.nn.Linear(4, 2, bias=False)
-    )
-
-
 def test_demo_model_has_650_parameters() -> None:
     vector = flatten(softmax_regression())
     assert (vector.shape, vector.dtype) == ((650,), np.float64)
     assert not vector.any()
-
-
-@given(st.integers(0, 1000))
-def test_flatten_inverts_unflatten(seed: int) -> None:
-    model = small_net()
-    vector = np.random.default_rng(seed).normal(size=flatten(model).size).astype(np.float32).astype(np.float64)
-    unflatten(model, vector)
-    assert (flatten(model) == vector).all()
-
-
-def test_order_is_the_state_dicts_and_buffers_stay_out() -> None:
-    model = small_net()
-    expected = [
-        value.double().reshape(-1)
-        for name, value in model.state_dict().items()
-        if "running" not in name and "num_batches" not in name
-    ]
-    assert (flatten(model) == torch.cat(expected).numpy()).all()
-
-
-def test_frozen_parameters_stay_out() -> None:
-    model = small_net()
-    before = flatten(model).size
-    next(model.parameters()).requires_grad_(False)
-    assert flatten(model).size == before - 12
-
-
-@pytest.mark.parametrize("shape", [(649,), (651,), (650, 1), ()])
-def test_vector_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InvalidTraining):
-        unflatten(softmax_regression(), np.zeros(shape))
 
 
 def test_training_is_the_same_each_time_whatever_the_global_seed(shards: list[Samples]) -> None:

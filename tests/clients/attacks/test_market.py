@@ -10,7 +10,7 @@ from clients import attacks
 from clients.attacks.trainer import Attacker
 from clients.local_training import LocalTraining
 from clients.memory import Memory
-from clients.trainer import Trainer
+from clients.trainer import AsyncTrainer
 from contracts.bindings import RoundState
 from store.objects import decode_update
 from tests.stage import STATEMENT, TRAINERS, Stage
@@ -41,14 +41,14 @@ async def test_colluders_send_the_same_values_under_commitments_of_their_own(sta
         trains[index] = Attacker(attacks.load(name), members, position=position, seed=1)
     async with stage.running() as (_, client):
         task_id = await stage.create_task(rounds=1)
-        await client.upload_genesis(task_id, stage.genesis_data)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
         async with asyncio.TaskGroup() as running:
             for index, train in enumerate(trains):
-                trainer = Trainer(
-                    market=stage.market, task_id=task_id, aggregator=client, account=stage.trainers[index], train=train,
+                trainer = AsyncTrainer(
+                    market=stage.market, task_id=task_id, aggregator=client, account=stage.trainers[index],
                     prover=stage.prover, directory=stage.directory / f"trainer-{index}", poll_seconds=0.3,
                 )  # fmt: skip
-                running.create_task(trainer.run())
+                running.create_task(trainer.run(train))
         view = stage.market.round(task_id, 0)
     assert view.state == RoundState.SETTLED
     assert len(set(view.points)) == TRAINERS

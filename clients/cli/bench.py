@@ -6,6 +6,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from clients.cli.options import JsonOption
+from clients.cli.reporting import reporting
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(bench)
+
 
 def bench(
     models: Annotated[
@@ -36,15 +43,13 @@ def bench(
         bool, typer.Option("--quick", help="Instead: compare what does not depend on the machine with the baseline.")
     ] = False,
     accept: Annotated[bool, typer.Option("--accept", help="With --quick: make the figures the baseline.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """What a round of a real model costs: every part's time, memory, bytes and gas."""
-    from clients.cli import _reporting  # noqa: PLC0415
-
     console = Console(stderr=True)
 
     def work() -> None:
-        from clients import bench as run  # noqa: PLC0415
+        from clients import bench as run
 
         if quick:
             run.run_quick(console, accept=accept, as_json=as_json)
@@ -57,4 +62,4 @@ def bench(
         )
         run.run_bench(selection, console, results=results, resume=resume, out=out, as_json=as_json)
 
-    _reporting(work)
+    reporting(work, as_json=as_json)

@@ -1,0 +1,1 @@
+from tests.stage_fixtures import local, stage  # noqa: F401
