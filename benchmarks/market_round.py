@@ -6,7 +6,6 @@ contracts' verifiers by themselves.
 """
 
 import asyncio
-import hashlib
 import os
 import socket
 import tempfile
@@ -48,6 +47,7 @@ from contracts.bindings.market import key_struct
 from process.keyfile import create_key_file
 from process.logs import get
 from protocol import wire
+from protocol.calls import CallSigner
 from protocol.terms import Derived, derive
 from store.cid import cid_of
 from store.objects import encode_model, encode_update
@@ -121,7 +121,7 @@ class _Market:
         """Takes part in every round, and checks each when it is over."""
         async with AggregatorClient(target) as client:
             data = encode_model(self._genesis)
-            await client.upload_genesis(self._task_id, data)
+            await client.upload_genesis(self._task_id, data, CallSigner(self.owner, self.market.domain))
             async for report in follow(client, self._task_id, get()):
                 if report.report.step == RoundStep.ROUND_STEP_COLLECTING:
                     await self._collect(client, report.round)
@@ -167,9 +167,9 @@ class _Market:
         for trainer in self._trainers:
             column, point = await asyncio.to_thread(self._update, round)
             data = encode_update(column, self._derived.statement.fmt)
-            header = self._header(round, trainer, point, data)
+            header, signer = self._header(round, trainer, point, data), CallSigner(trainer, self.market.domain)
             started_at = asyncio.get_running_loop().time()
-            await client.upload_update(header, data)
+            await client.upload_update(header, data, signer)
             self._clock.add("upload", asyncio.get_running_loop().time() - started_at)
             self._points.setdefault(round, []).append(point)
 
@@ -189,8 +189,6 @@ class _Market:
         return UpdateHeader(
             task_id=self._task_id,
             round=round,
-            trainer=wire.address_bytes(trainer.address),
-            content_sha256=hashlib.sha256(data).digest(),
             size_bytes=len(data),
             dtype=Dtype.DTYPE_INT8,
             point=wire.point_message(point),
