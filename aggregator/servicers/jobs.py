@@ -34,7 +34,7 @@ class ProofJobs(JobsServiceServicer):
         await self._require_task(request.task_id)
         return ListJobsResponse(jobs=self._jobs(request.task_id))
 
-    async def WatchJobs(  # type: ignore[override]  # noqa: N802
+    async def WatchJobs(  # type: ignore[override]  # noqa: N802  (sends by itself, to know when nothing is taken)
         self, request: WatchJobsRequest, context: Context
     ) -> None:
         await self._require_task(request.task_id)
