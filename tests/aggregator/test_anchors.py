@@ -157,7 +157,7 @@ async def test_after_a_round_that_accepted_nobody_comes_the_empty_column(stage: 
     await stage.reached(client, task_id, 0, Step.PUBLISHED)
     state, terms = aggregator.tools.state, task.derived
     some = anchors.anchor_of_round(1, task, terms, aggregator.tools)
-    with state._transaction() as session:
+    with state._database.writing("test") as session:
         for row in session.scalars(select(UpdateRow).where(UpdateRow.task_id == task_id)):
             row.accepted = False
     none = anchors.anchor_of_round(1, task, terms, aggregator.tools)
