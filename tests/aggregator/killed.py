@@ -16,6 +16,8 @@ from circuits.prover import Prover
 from process import logs
 from tests.stage import ReferenceProver, StagePool
 
+_BUDGET_BYTES = 1 << 40
+
 
 class Point(NamedTuple):
     """The n-th time, from 1 on, that a boundary is reached in a process."""
@@ -46,7 +48,7 @@ def run(config: AggregatorConfig, keys: Path, marks: Path, log: Path, point: Poi
     protocol.terms.check_verifier = lambda chain, verifier: None  # type: ignore[attr-defined]
     with Prover() as shared:
         prover = ReferenceProver(shared, keys)
-        pool = StagePool(prover, config.data_directory / "objects")
+        pool = StagePool(prover, config.data_directory / "objects", _BUDGET_BYTES)
         asyncio.run(_serve(Aggregator(config, prover=prover, pool=pool, boundary=Boundaries(marks, point))))
     sys.stdout.flush()
 

@@ -103,9 +103,8 @@ class Play:
         process = self._start(port, self.point)
         try:
             await asyncio.to_thread(process.join)
-            assert (process.exitcode, self.point is None) == (-signal.SIGKILL, False), (
-                self.directory / "log"
-            ).read_text()
+            assert self.point is not None, self.log.read_text()
+            assert process.exitcode == -signal.SIGKILL, self.log.read_text()
             moving.clear()
             self.killed = True
             process = self._start(port, None)
