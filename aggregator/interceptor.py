@@ -8,6 +8,7 @@ import grpc
 from grpc.aio import ServerInterceptor, ServicerContext
 from grpc_status import rpc_status
 
+from aggregator.errors import ChainBehind
 from aggregator.limits import Limits, address_of
 from contracts.bindings import ChainUnavailable
 from process.logs import Log
@@ -86,7 +87,7 @@ class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the s
         match error:
             case Refusal():
                 return error
-            case ChainUnavailable():
+            case ChainUnavailable() | ChainBehind():
                 return ChainDown("the aggregator's chain does not answer; nothing was lost, try again")
             case StorageFull():
                 return DiskFull("the aggregator's disk is full; nothing was kept")

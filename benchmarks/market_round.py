@@ -38,7 +38,7 @@ from circuits.proof import Proof, to_field
 from circuits.prover import Prover
 from circuits.statement import Statement
 from clients.follow import follow
-from clients.sending import send_update
+from clients.sending import receiver_of, send_update
 from clients.service import AggregatorClient
 from contracts.bindings import Chain, Deployment, Market, TaskConfig, artifacts, deploy, proof_context
 from contracts.bindings.devchain import LocalChain, anvil_chain
@@ -46,6 +46,7 @@ from contracts.bindings.market import key_struct
 from process.keyfile import create_key_file
 from process.logs import get
 from protocol.calls import CallSigner
+from protocol.sealing import seal_update, update_context
 from protocol.terms import Derived, derive
 from store.cid import cid_of
 from store.objects import encode_model, encode_update
@@ -165,7 +166,10 @@ class _Market:
         view = await asyncio.to_thread(self.market.task, self._task_id)
         for trainer in self._trainers:
             column, point = await asyncio.to_thread(self._update, round)
-            data = encode_update(column, self._derived.statement.fmt)
+            context = update_context(self.market.domain, self._task_id, round, trainer.address)
+            plain = encode_update(column, self._derived.statement.fmt)
+            receiver = await receiver_of(client, view)
+            data = seal_update(plain, receiver, context)
             started_at = asyncio.get_running_loop().time()
             await send_update(
                 market=self.market,

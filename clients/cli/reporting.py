@@ -90,6 +90,7 @@ def explained(error: Exception) -> tuple[Exit, str]:
     )
     from protocol.refusals import Refusal
     from protocol.terms import UnacceptableTerms
+    from store.errors import InvalidPublicKey, StorageFull, StoreError, StoreUnavailable
 
     known: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Exit, str], ...] = (
         (PasswordMissing, Exit.CONFIGURATION, ""),
@@ -112,6 +113,10 @@ def explained(error: Exception) -> tuple[Exit, str]:
         (ScriptError, Exit.SCRIPT, ""),
         (Refusal, Exit.FAILED, ""),
         (UnacceptableTerms, Exit.FAILED, "Take no part in this task, or ask its owner about that term."),
+        (StoreUnavailable, Exit.FAILED, "Is the IPFS node up? Its RPC is what --store or --peer names."),
+        (StorageFull, Exit.FAILED, "Nothing was kept, nothing was lost: make room and try again."),
+        (InvalidPublicKey, Exit.FAILED, "Somebody stands in for the task's aggregator: is its address the right one?"),
+        (StoreError, Exit.FAILED, ""),
         (FieldError, Exit.CONFIGURATION, ""),
         (CircuitError, Exit.PROVER, "Strings and keys: see MERIT_SRS and MERIT_CACHE in docs/cli.md"),
         ((BundleError, ClientError, PartyFailed, FileExistsError), Exit.FAILED, ""),
