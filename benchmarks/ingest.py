@@ -254,9 +254,8 @@ class Scene:
             "log_level": "warning",
         }
         path = self.directory / "aggregator.json"
-        path.write_text(json.dumps(config | changes))
         port = _free_port()
-        path.write_text(json.dumps(config | {"port": port} | changes))
+        path.write_text(json.dumps({"aggregator": config | {"port": port} | changes}))
         command = [sys.executable, "-m", "aggregator", "--config", str(path)]
         process = subprocess.Popen(command)  # noqa: S603 - built here
         try:
