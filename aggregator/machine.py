@@ -22,6 +22,7 @@ from circuits.commitment import check_opening
 from circuits.errors import CommitmentMismatch
 from circuits.model import fold
 from contracts.bindings import ProofTerms, RoundState, RoundView, Settlement, Submission, TaskState, TransactionReverted
+from protocol.holders import holder_of
 from protocol.terms import Derived
 from store.cid import to_text
 from store.objects import decode_model, encode_model
@@ -277,7 +278,7 @@ class Machine:
         return Model(
             task_id=self._task.task_id,
             version=round.round + 1,
-            cid=store.put(data),
+            cid=store.put_for(holder_of(self._task.task_id), data),
             size_bytes=len(data),
             point=commitment,
         )
