@@ -20,6 +20,7 @@ from circuits.errors import CommitmentMismatch
 from circuits.model import total
 from circuits.statement import Statement
 from contracts.bindings import NOBODY, Anchor
+from protocol.holders import holder_of
 from protocol.terms import Derived
 from store.objects import decode_model, decode_update, encode_model
 
@@ -78,7 +79,7 @@ def _previous_sum(round: int, task_id: int, terms: Derived, tools: Tools) -> Upd
         round=round,
         trainer=NOBODY,
         point=point,
-        cid=tools.store.put(encode_model(column)),
+        cid=tools.store.put_for(holder_of(task_id), encode_model(column)),
         signature=b"",
         received_at_seconds=int(time.time()),
     )

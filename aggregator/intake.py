@@ -30,6 +30,7 @@ from contracts.bindings import eip712
 from process import logs
 from protocol import wire
 from protocol.calls import UPLOAD_UPDATE, Claimed, read_call
+from protocol.holders import holder_of
 from protocol.refusals import (
     ContentMismatch,
     Draining,
@@ -151,7 +152,7 @@ class Intake:
                 srs_path=terms.srs.path,
             )
             await self.checks.check(question)
-            await off_loop(_put, partial.path, claim.cid, self._tools.store)
+            await off_loop(_put, partial.path, claim, self._tools.store)
             self._tools.boundary("store.update")
         except FileNotFoundError:
             # The round was sealed while they waited for their check.
@@ -270,11 +271,12 @@ class Intake:
         return partial
 
 
-def _put(path: Path, cid: bytes, store: ContentStore) -> None:
+def _put(path: Path, claim: _Claim, store: ContentStore) -> None:
     """Keeps the bytes of a file, which must still be those that came."""
     found = store.put(path.read_bytes())
-    if found != cid:
-        raise _mismatch(found, cid)
+    if found != claim.cid:
+        raise _mismatch(found, claim.cid)
+    store.pin(found, holder_of(claim.task_id))
 
 
 def _mismatch(found: bytes, expected: bytes) -> ContentMismatch:

@@ -44,6 +44,7 @@ from contracts.bindings import (
     TaskView,
     register_vka,
 )
+from protocol.holders import holder_of
 from protocol.terms import Derived
 from store.cid import to_text
 from store.objects import decode_model, encode_model
@@ -412,7 +413,7 @@ class Machine:
         except CommitmentMismatch as error:
             raise Disagreement(f"model after round {round.round}", "the chain's commitment", error) from error
         data = encode_model(after)
-        cid = store.put(data)
+        cid = store.put_for(holder_of(self._task.task_id), data)
         self._tools.boundary("store.model")
         return Model(
             task_id=self._task.task_id,

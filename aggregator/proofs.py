@@ -12,6 +12,7 @@ from circuits.linear import update_argument
 from circuits.linear.gram import gram, padded, upper_triangle
 from circuits.proof import Proof
 from contracts.bindings import NOBODY, proof_context
+from protocol.holders import holder_of
 from protocol.terms import Derived
 
 
@@ -132,7 +133,7 @@ class Proofs:
         return None if cid is None else Proof.from_json(self._tools.store.get(cid).decode())
 
     def _keep(self, round: int, layer: Layer, proof: Proof) -> None:
-        cid = self._tools.store.put(proof.to_json().encode())
+        cid = self._tools.store.put_for(holder_of(self._task_id), proof.to_json().encode())
         self._tools.boundary("store.proof")
         self._tools.state.put_proof(self._task_id, round, layer, cid)
 

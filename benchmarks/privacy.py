@@ -2,7 +2,7 @@
 
     python -m benchmarks.privacy [--quick] [--json FILE] > table.md
 
-Ten trainers on even shards, exact integers from quantisation on (see `benchmarks.simulation`), `projection` for pay.
+Ten trainers on even shards, exact integers from quantisation on (see `benchmarks.simulation`).
 Noise is drawn from seeds, so that a table can be made again; a trainer's own comes from its system.
 """
 
@@ -34,8 +34,11 @@ CLIP_NORM = 1.0
 STEPS, LEARNING_RATE = 4, 4.0
 """Of a round, for private gradients. Chosen for epsilon = 8, without a look at the others."""
 DELTA = 1e-5
-CONTRIBUTION = "projection"
-RULES: tuple[tuple[str, dict[str, int]], ...] = (("none", {}), ("multi_krum", {"f": 2}))
+PARAMS: dict[str, dict[str, int]] = {"none": {}, "multi_krum": {"f": 2}, "aligned": {}}
+CONTRIBUTIONS = {"none": "projection", "multi_krum": "projection", "aligned": "shapley_reference"}
+"""What is paid by, for each outlier rule: coming closer to the mean of all, or to the owner's reference."""
+PLAYED = (("none", "all"), ("none", "half"), ("multi_krum", "all"), ("multi_krum", "half"), ("aligned", "half"))
+"""Outlier rule, and who is private."""
 PRIVATE_HALF = (1, 3, 5, 7, 9)
 
 
@@ -89,7 +92,7 @@ def run(scale: Scale, level: Level, rule: str, who: str, seed: int) -> Outcome:
     if mechanism:
         for i in private:
             trains[i] = _private(trains[i], level, mechanism, data.shards[i], _seeded(seed, i))
-    terms = Terms(fmt=FORMAT, outlier=rule, params=dict(RULES)[rule], contributions=(CONTRIBUTION,))
+    terms = Terms(fmt=FORMAT, outlier=rule, params=PARAMS[rule], contributions=(CONTRIBUTIONS[rule],))
     start = np.zeros(data.test.inputs.shape[1] * CLASSES + CLASSES)
     played = play(
         Cast(trains=trains, reference=_open(scale, data.reference, seed, -1)),
@@ -106,7 +109,7 @@ def run(scale: Scale, level: Level, rule: str, who: str, seed: int) -> Outcome:
         accuracy=_accuracy(played.final, data.test),
         private_accepted=float(accepts[:, list(private)].mean()),
         others_accepted=float(accepts[:, others].mean()) if others else None,
-        private_paid=_paid(played, private),
+        private_paid=_paid(played, CONTRIBUTIONS[rule], private),
         clipped_share=max(r.clipped_share for r in played.rounds),
     )
 
@@ -166,14 +169,14 @@ def _accuracy(parameters: Vector, test: Samples) -> float:
     return accuracy(model, test)
 
 
-def _paid(played: Run, private: Sequence[int]) -> float | None:
-    paid = played.paid_wei(CONTRIBUTION)
+def _paid(played: Run, contribution: str, private: Sequence[int]) -> float | None:
+    paid = played.paid_wei(contribution)
     return sum(paid[i] for i in private) / sum(paid) if sum(paid) else None
 
 
 def play_all(scale: Scale, levels: Sequence[Level] = LEVELS) -> list[Outcome]:
-    """Every level under every rule, with all trainers private and with half of them, on all cores."""
-    jobs = [(scale, *job) for job in product(levels, [rule for rule, _ in RULES], ("all", "half"), scale.seeds)]
+    """Every level of every play, on all cores."""
+    jobs = [(scale, level, *played, seed) for level, played, seed in product(levels, PLAYED, scale.seeds)]
     with ProcessPoolExecutor(mp_context=get_context("spawn"), max_workers=os.cpu_count()) as pool:
         return list(pool.map(run, *zip(*jobs, strict=True), chunksize=4))
 
@@ -183,14 +186,14 @@ def play_all(scale: Scale, levels: Sequence[Level] = LEVELS) -> list[Outcome]:
 
 def markdown(outcomes: Sequence[Outcome]) -> str:
     """One row a level: means over the seeds, in percent."""
-    rules = [rule for rule, _ in RULES]
-    heading = ["hidden is", "epsilon", "noise", *(f"accuracy, `{r}`" for r in rules), "accepted by `multi_krum`"]
-    heading += ["half private: accepted of them, of the others", *(f"their pay, `{r}`" for r in rules)]
+    all_private = [rule for rule, who in PLAYED if who == "all"]
+    heading = ["hidden is", "epsilon", "noise", *(f"accuracy, `{r}`" for r in all_private), "accepted by `multi_krum`"]
+    heading += ["half private: accepted of them, of the others"]
+    heading += [f"their pay, `{rule}+{contribution}`" for rule, contribution in CONTRIBUTIONS.items()]
     lines = [_row(heading), _row(["---", "---:", "---:", *["---:"] * (len(heading) - 3)])]
     for level in dict.fromkeys(outcome.level for outcome in outcomes):
         found = {
-            (rule, who): [o for o in outcomes if (o.level, o.rule, o.who) == (level, rule, who)]
-            for rule, who in product(rules, ("all", "half"))
+            (rule, who): [o for o in outcomes if (o.level, o.rule, o.who) == (level, rule, who)] for rule, who in PLAYED
         }
         mixed = found["multi_krum", "half"]
         noise = found["none", "all"][0].noise_multiplier
@@ -200,10 +203,10 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
                     {"sample": "a sample", "trainer": "a whole shard", None: "nothing"}[level.unit],
                     f"{level.epsilon:g}" if level.unit else "",
                     f"{noise:.2f}" if noise else "",
-                    *(_percent([o.accuracy for o in found[rule, "all"]], 1) for rule in rules),
+                    *(_percent([o.accuracy for o in found[rule, "all"]], 1) for rule in all_private),
                     _percent([o.private_accepted for o in found["multi_krum", "all"]]),
                     f"{_percent([o.private_accepted for o in mixed])}, {_percent([o.others_accepted for o in mixed])}",
-                    *(_percent([o.private_paid for o in found[rule, "half"]], 1) for rule in rules),
+                    *(_percent([o.private_paid for o in found[rule, "half"]], 1) for rule in CONTRIBUTIONS),
                 ]
             )
         )

@@ -58,11 +58,6 @@ class Checked:
     reason: str
 
 
-def holder_of(task_id: int) -> str:
-    """Under which name a task's objects are held."""
-    return f"task-{task_id}"
-
-
 def store_at(place: str, *, spool_directory: Path | None = None) -> Store:
     """The IPFS node at a URL, or the embedded store in a directory."""
     if place.startswith(("http://", "https://")):

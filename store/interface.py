@@ -40,6 +40,12 @@ class Store(ABC):
             draft.write(data)
             return draft.keep()
 
+    def put_for(self, holder: str, data: bytes) -> bytes:
+        """Puts and pins."""
+        cid = self.put(data)
+        self.pin(cid, holder)
+        return cid
+
     def replace(self, data: bytes) -> bytes:
         """As `put`, over whatever is there under the CID: makes good what is damaged."""
         return self.put(data)

@@ -25,8 +25,6 @@ from store.interface import (
     require_range,
 )
 
-__all__ = ["GRACE_SECONDS", "ContentStore", "Draft"]
-
 GRACE_SECONDS = 3600
 """So long an object that nobody holds is left alone: whoever put it is about to pin it."""
 

@@ -43,9 +43,10 @@ def verify(
     def work() -> None:
         from circuits import paths
         from circuits.srs import Srs
-        from clients.storage import holder_of, objects_of, store_at, verify_storage
+        from clients.storage import objects_of, store_at, verify_storage
         from contracts.bindings import Chain, Market
         from process.keyfile import load_account
+        from protocol.holders import holder_of
 
         account = load_account(key_file, password_file=password_file) if key_file else None
         on_chain = Market(Chain(rpc), market)

@@ -9,7 +9,7 @@ from aggregator.jobs import ColumnAt
 from aggregator.records import Step
 from aggregator.service import Aggregator
 from circuits.commitment import Column
-from clients.sending import sealed
+from clients.sending import receiver_of
 from clients.service import AggregatorClient
 from protocol import refusals
 from protocol.sealing import HEADER_BYTES, seal_update, update_context
@@ -127,9 +127,8 @@ async def test_the_aggregators_key_is_the_tasks(stage: Stage, client: Aggregator
     assert Receiver(task.aggregator_key).address == stage.operator.address
     view = stage.market.task(task_id)
     plain = encode_update(column := stage.draw(0), STATEMENT.fmt)
-    data = await sealed(
-        plain, market=stage.market, aggregator=client, view=view, round=0, sender=stage.trainers[0].address
-    )
+    context = update_context(stage.market.domain, task_id, 0, stage.trainers[0].address)
+    data = seal_update(plain, await receiver_of(client, view), context)
     assert stage.opened(data, task_id, 0, stage.trainers[0].address).salts.tolist() == column.salts.tolist()
 
 
@@ -139,7 +138,7 @@ async def test_a_key_that_is_not_the_tasks_is_refused(stage: Stage, client: Aggr
     config = replace(stage.market.task(task_id).config, aggregator=stage.outsider.address)
     view = replace(stage.market.task(task_id), config=config)
     with pytest.raises(InvalidPublicKey):
-        await sealed(b"x", market=stage.market, aggregator=client, view=view, round=0, sender=stage.trainers[0].address)
+        await receiver_of(client, view)
 
 
 def test_keys_are_in_no_text() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.privacy import LEVELS, Level, Outcome, markdown, run
+from benchmarks.privacy import LEVELS, PLAYED, Level, Outcome, markdown, run
 from benchmarks.robustness import QUICK
 
 SAMPLE = [Level(unit="sample", epsilon=epsilon) for epsilon in (16, 1)]
@@ -27,6 +27,11 @@ def test_noise_is_paid_by_projection(played: dict[float, Outcome]) -> None:
     assert played[1].private_paid > 0.7
 
 
+def test_noise_is_not_paid_against_a_reference() -> None:
+    outcome = run(QUICK, SAMPLE[1], "aligned", "half", 1)
+    assert outcome.private_paid is None or outcome.private_paid < 0.5
+
+
 def test_runs_repeat(played: dict[float, Outcome]) -> None:
     assert run(QUICK, SAMPLE[0], "none", "half", 1) == played[16]
 
@@ -37,7 +42,7 @@ def test_table_has_a_row_a_level() -> None:
             level=level, rule=rule, who=who, seed=1, noise_multiplier=None, accuracy=0.5, private_accepted=1,
             others_accepted=None, private_paid=None, clipped_share=0,
         )
-        for level in LEVELS for rule in ("none", "multi_krum") for who in ("all", "half")
+        for level in LEVELS for rule, who in PLAYED
     ]  # fmt: skip
     lines = markdown(outcomes).splitlines()
     assert len(lines) == 2 + len(LEVELS)

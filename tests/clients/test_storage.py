@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from aggregator.records import Step
 from clients.cli import app
-from clients.storage import Checked, TaskObject, holder_of, objects_of, store_at, verify_storage
+from clients.storage import Checked, TaskObject, objects_of, store_at, verify_storage
 from process.exits import Exit
-from store.cid import cid_of
+from protocol.holders import holder_of
+from store.cid import cid_of, from_text
 from store.devnode import dev_kubo
 from store.interface import Store
 from store.kubo import KuboStore
@@ -69,6 +70,14 @@ async def test_everything_is_there_after_a_restart(finished: Finished) -> None:
     assert [each.what for each in models] == ["genesis model", "round 1: model", "round 2: model"]
     assert all(each.opened for each in models)
     assert not any(each.opened for each in found if "update" in each.what)
+
+
+async def test_nothing_of_a_task_is_collected(finished: Finished) -> None:
+    """The aggregator holds all that it puts, from the first model to the last proof."""
+    objects = list(finished.store.directory.glob("??/*"))
+    assert finished.store.collect() == 0
+    assert len(objects) == 1 + 2 * (TRAINERS + 3)
+    assert finished.store.held(holder_of(finished.task_id)) == {from_text(path.name) for path in objects}
 
 
 async def test_with_the_aggregators_key_updates_are_opened(finished: Finished) -> None:
