@@ -50,11 +50,12 @@ from protocol import wire
 from protocol.calls import CallSigner
 from protocol.terms import Derived, derive
 from store.cid import cid_of
-from store.objects import encode_model, encode_update
+from store.objects import encode_model, encode_update, update_dtype
 
 _REWARD_WEI = 10**6
 _GAS_MONEY_WEI = 10**18
 _WINDOW_SECONDS = 24 * 3600
+_DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
 _STEPS = {
     RoundStep.ROUND_STEP_COMMITTED: "commit_round",
     RoundStep.ROUND_STEP_LINEAR_PROVEN: "linear_proof",
@@ -190,7 +191,7 @@ class _Market:
             task_id=self._task_id,
             round=round,
             size_bytes=len(data),
-            dtype=Dtype.DTYPE_INT8,
+            dtype=_DTYPES[update_dtype(self._derived.statement.fmt)],
             point=wire.point_message(point),
             cid=cid,
             signature=sign_update(trainer, self.market.domain, message),
