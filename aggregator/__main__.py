@@ -24,10 +24,7 @@ def main() -> int:
     except (CertificateError, ConfigurationError, KeyFileError) as error:
         print(f"aggregator: {error}", file=sys.stderr)
         return Exit.CONFIGURATION
-    except AggregatorError as error:
-        print(f"aggregator: {error}", file=sys.stderr)
-        return Exit.FAILED
-    except BindingsError as error:
+    except (AggregatorError, BindingsError) as error:
         print(f"aggregator: {error}", file=sys.stderr)
         return Exit.CHAIN if isinstance(error, ChainUnavailable) else Exit.FAILED
     return Exit.OK

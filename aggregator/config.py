@@ -8,6 +8,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from process.configuration import ChainConfig
+from protocol.sealing import LEAST_RETENTION_SECONDS
 from protocol.wire import is_loopback
 
 
@@ -76,6 +77,8 @@ class AggregatorConfig(ChainConfig):
     """An upload that is slower, once it had `idle_seconds`, is ended."""
     partial_seconds: float = Field(default=3600, gt=0)
     """So long a broken upload can be continued, while its round collects."""
+    retention_seconds: int = Field(default=30 * 24 * 3600, ge=LEAST_RETENTION_SECONDS)
+    """So long an update is kept, which its receipt promises: shorten it only for updates to come."""
     idle_seconds: float = Field(default=30, gt=0)
     """A stream whose other end sends, or takes, nothing for so long is ended."""
     metrics_port: int | None = Field(default=None, ge=0, le=65535)

@@ -44,6 +44,7 @@ from contracts.bindings import (
     TaskView,
     register_vka,
 )
+from protocol.holders import holder_of
 from protocol.terms import Derived
 from store.cid import to_text
 from store.objects import decode_model, encode_model
@@ -405,14 +406,14 @@ class Machine:
         before = self._tools.state.model(self._task.task_id, round.round)
         if before is None:
             raise StateLost(f"model {round.round} of task {self._task.task_id} is not in this state")
-        columns = anchors.columns_of(accepted, statement, store)
+        columns = anchors.columns_of(accepted, statement, self._tools)
         after = fold(decode_model(store.get(before.cid), statement.dim), columns, statement.slots)
         try:
             check_opening(after, commitment, self._terms.srs)
         except CommitmentMismatch as error:
             raise Disagreement(f"model after round {round.round}", "the chain's commitment", error) from error
         data = encode_model(after)
-        cid = store.put(data)
+        cid = store.put_for(holder_of(self._task.task_id), data)
         self._tools.boundary("store.model")
         return Model(
             task_id=self._task.task_id,

@@ -41,8 +41,8 @@ class ServedTask:
         self.checked = asyncio.Event()
         self._changed = asyncio.Condition()
         self._version = 0
-        self._final_joined: set[ChecksumAddress] = set()
         self.journal = Journal(view.task_id)
+        self._final_joined: set[ChecksumAddress] = set()
         self._logs_from = view.created_at_block
 
     @property
@@ -120,17 +120,6 @@ class ServedTask:
         return trainer in self.joined
 
 
-def _after(events: list[MarketEvent], joined: set[ChecksumAddress]) -> set[ChecksumAddress]:
-    """Who has joined after these events."""
-    joined = set(joined)
-    for event in events:
-        if event.name == "TrainerJoined":
-            joined.add(event.args["trainer"])
-        elif event.name == "TrainerLeft":
-            joined.discard(event.args["trainer"])
-    return joined
-
-
 class Journal:
     """A task's finished steps in memory, for any number of watchers: one look at the database serves them all."""
 
@@ -167,6 +156,17 @@ class Journal:
             self._reports += page
             if len(page) < _PAGE:
                 return
+
+
+def _after(events: list[MarketEvent], joined: set[ChecksumAddress]) -> set[ChecksumAddress]:
+    """Who has joined after these events."""
+    joined = set(joined)
+    for event in events:
+        if event.name == "TrainerJoined":
+            joined.add(event.args["trainer"])
+        elif event.name == "TrainerLeft":
+            joined.discard(event.args["trainer"])
+    return joined
 
 
 class Registry:

@@ -147,7 +147,7 @@ class Aggregator:
             chain_id=self.tools.chain.chain_id,
             market=self.tools.market.address,
         )
-        works = (self._discover(), self._start_machines(), self._sweep(server), self._sample())
+        works = (self._discover(), self._start_machines(), self._sweep(server), self._sample(), self._count_jobs())
         workers = [asyncio.create_task(work) for work in works]
         try:
             await self.tools.draining.wait()
@@ -176,6 +176,14 @@ class Aggregator:
             except BindingsError:
                 counted.chain_up.set(0)
             await asyncio.sleep(_SAMPLE_SECONDS)
+
+    async def _count_jobs(self) -> None:
+        """Counts proofs that wait and that are made, at each change."""
+        counted = self.tools.telemetry.metrics
+        while True:
+            seen = self.tools.jobs.snapshot()
+            counted.count_jobs(seen.jobs)
+            await self.tools.jobs.wait_for_change(seen.version, _SAMPLE_SECONDS)
 
     async def _discover(self) -> None:
         """Looks for new tasks for as long as the process runs."""

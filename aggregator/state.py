@@ -242,6 +242,13 @@ class State:
                 row.count += 1
                 session.add(row)
 
+    # ------------------------------------------------------------ signed calls
+
+    def spend_nonce(self, signer: str, nonce: bytes, deadline_seconds: int, now_seconds: int) -> None:
+        """Takes a signed call (ReplayedCall if its nonce was taken before)."""
+        with self._database.writing("spend_nonce") as session:
+            nonces.spend(session, signer, nonce, deadline_seconds, now_seconds)
+
     # ------------------------------------------------------------------- chain
 
     def transaction(self, task_id: int, round: int, purpose: Purpose) -> Transaction | None:
@@ -271,13 +278,6 @@ class State:
         with self._database.writing("put_checkpoint") as session:
             session.execute(delete(CheckpointRow))
             session.add(CheckpointRow.of(checkpoint))
-
-    # ------------------------------------------------------------ signed calls
-
-    def spend_nonce(self, signer: str, nonce: bytes, deadline_seconds: int, now_seconds: int) -> None:
-        """Takes a signed call (ReplayedCall if its nonce was taken before)."""
-        with self._database.writing("spend_nonce") as session:
-            nonces.spend(session, signer, nonce, deadline_seconds, now_seconds)
 
     # ---------------------------------------------------------------- journal
 

@@ -43,8 +43,8 @@ class Tools:
     store: ContentStore
     finality: Finality
     log: Log
-    boundary: Callable[[str], None] = lambda _: None
     telemetry: Telemetry = field(default_factory=Telemetry)
+    boundary: Callable[[str], None] = lambda _: None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     _provers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="prover"))
 

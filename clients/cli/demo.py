@@ -1,4 +1,4 @@
-"""`merit demo`, `merit verify`, `merit chain`, `merit bench`."""
+"""`merit demo`, `merit verify`, `merit chain`."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from process.exits import Exit
 
 
 def register(app: typer.Typer) -> None:
-    for command in (demo, verify, chain, bench):
+    for command in (demo, verify, chain):
         app.command()(command)
 
 
@@ -104,24 +104,5 @@ def chain(
             sys.stdout.flush()
 
         asyncio.run(serve(LOOPBACK, port, funded_keys(), until_stdin_closes=False, listening=listening))
-
-    reporting(work, as_json=as_json)
-
-
-def bench(
-    models: Annotated[list[str] | None, typer.Option(help="softmax, lenet5 or fedavg_cnn; repeatable.")] = None,
-    slots: Annotated[int, typer.Option(min=1, max=32, help="Updates in the round.")] = 10,
-    bits: Annotated[int, typer.Option(help="Width of an entry: 4, 8 or 16.")] = 8,
-    ezkl_dim: Annotated[
-        int | None, typer.Option(min=1, help="Also measure the ezkl circuit of the same layer, at this dim.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """What a round of a real model costs: commitments, proof, verification, memory, gas."""
-
-    def work() -> None:
-        from clients.bench import run_bench
-
-        run_bench(models or ["softmax", "lenet5"], slots, bits, ezkl_dim, notes(True), as_json)
 
     reporting(work, as_json=as_json)

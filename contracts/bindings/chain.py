@@ -179,7 +179,7 @@ class Chain:
             TransactionReverted: by the estimate. ChainRefused, ChainUnavailable.
         """
         try:
-            return bytes(self._signed(account, self._build(account, fn, value_wei)).raw)
+            return self._signed(account, self._build(account, fn, value_wei)).raw
         except (ContractLogicError, Web3RPCError) as error:
             raise _typed(fn, error) from error
 
@@ -194,7 +194,7 @@ class Chain:
         """
         try:
             fn.estimate_gas(call)
-            self._send_raw(raw, HexBytes(tx_hash))
+            self._send_raw(raw, tx_hash)
         except (ContractLogicError, Web3RPCError) as error:
             raise _typed(fn, error) from error
         return self.wait(HexBytes(tx_hash))
@@ -271,13 +271,13 @@ class Chain:
         transaction = self._signed(account, request, kept)
         if journal is not None:
             journal.signed(transaction)
-        self._send_raw(transaction.raw, HexBytes(transaction.hash))
+        self._send_raw(transaction.raw, transaction.hash)
         if journal is not None:
             journal.sent(transaction)
         return transaction
 
     def _signed(self, account: LocalAccount, request: TxParams, kept: Signed | None = None) -> Signed:
-        """Under the nonce of the one that is kept, if that can still be replaced."""
+        """Under the next nonce, or in place of a kept transaction that is not mined."""
         nonce, fees = self.w3.eth.get_transaction_count(account.address, "pending"), self._fees()
         if kept is not None and self.w3.eth.get_transaction_count(account.address) <= kept.nonce:
             nonce, fees = Nonce(kept.nonce), kept.raised(fees)
@@ -285,7 +285,7 @@ class Chain:
         encoded = account.sign_transaction(cast(dict[str, Any], fields))
         return Signed(bytes(encoded.hash), bytes(encoded.raw_transaction))
 
-    def _send_raw(self, raw: bytes, tx_hash: HexBytes) -> None:
+    def _send_raw(self, raw: bytes, tx_hash: bytes) -> None:
         """The hash is known beforehand, so a lost answer does not lose the transaction."""
         try:
             self.w3.eth.send_raw_transaction(HexBytes(raw))

@@ -107,18 +107,6 @@ class TransactionTimeout(BindingsError):
         self.timeout_seconds = timeout_seconds
 
 
-class TransactionReplaced(BindingsError):
-    """A transaction was sent, and another one of the account took its nonce: it will never be mined.
-
-    Attributes:
-        tx_hash: its hash.
-    """
-
-    def __init__(self, tx_hash: str) -> None:
-        super().__init__(f"another transaction took the place of {tx_hash}")
-        self.tx_hash = tx_hash
-
-
 class InvalidTransaction(BindingsError, ValueError):
     """A raw transaction is not the one that is asked for.
 
@@ -130,6 +118,18 @@ class InvalidTransaction(BindingsError, ValueError):
         super().__init__(f"{field}: got {got}, but it must be {limit}")
         self.field = field
         self.limit = limit
+
+
+class TransactionReplaced(BindingsError):
+    """A transaction was sent, and another one of the account took its nonce: it will never be mined.
+
+    Attributes:
+        tx_hash: its hash.
+    """
+
+    def __init__(self, tx_hash: str) -> None:
+        super().__init__(f"another transaction took the place of {tx_hash}")
+        self.tx_hash = tx_hash
 
 
 class MalformedTask(BindingsError):

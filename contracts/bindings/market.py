@@ -135,7 +135,7 @@ class Market:
         journal: Journal | None = None,
     ) -> TxReceipt:
         """Anyone settles the round with its proofs."""
-        fn = self._fn.settleRound(task_id, round, _settlement_tuple(settlement))
+        fn = self._fn.settleRound(task_id, round, settlement_tuple(settlement))
         return self.chain.send(account, fn, journal=journal)
 
     def publish_model(
@@ -320,7 +320,7 @@ def _config_tuple(config: TaskConfig) -> tuple[Any, ...]:
     return _in_order("createTask", "config", values)
 
 
-def _settlement_tuple(settlement: Settlement) -> tuple[Any, ...]:
+def settlement_tuple(settlement: Settlement) -> tuple[Any, ...]:
     """The Solidity struct."""
     terms = settlement.terms
     values = {

@@ -64,6 +64,7 @@ impl Domain {
     }
 
     /// n coefficients to values on coset i.
+    #[cfg(test)]
     pub fn evaluate_on_coset(&self, i: usize, coefficients: &mut Vec<Fr>) {
         debug_assert_eq!(coefficients.len(), self.n);
         self.cosets[i].fft_in_place(coefficients);

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::column::{Column, half};
 use crate::domain::chunk_rows;
+use crate::prove::Secret;
 
 type Table = [Fr; 256];
 
@@ -50,10 +51,19 @@ impl Form {
     }
 }
 
-/// out[l] = digit j of row l.
-pub(crate) fn write_digit(column: &Column, digit: usize, out: &mut [Fr]) {
+/// sum(weights[i] v_i) on n rows.
+pub(crate) fn combine(columns: &[Column], weights: &[Fr], n: usize) -> Secret {
+    let mut rows = Secret::new(vec![Fr::ZERO; n]);
+    for (column, weight) in columns.iter().zip(weights) {
+        Form::new(column.bits(), *weight, &[]).add_to(column, &mut rows);
+    }
+    rows
+}
+
+/// out[l] = unit times digit j of row l.
+pub(crate) fn write_digit(column: &Column, digit: usize, unit: Fr, out: &mut [Fr]) {
     let (p, shift) = Column::place(digit);
-    let values = [0u64, 1, 2, 3].map(Fr::from);
+    let values = [0u64, 1, 2, 3].map(|digit| Fr::from(digit) * unit);
     let plane = column.planes().nth(p).expect("digits are of the column");
     let chunk = chunk_rows(out.len());
     out.par_chunks_mut(chunk).zip(plane.par_chunks(chunk)).for_each(|(out, plane)| {
@@ -154,8 +164,8 @@ mod tests {
                 assert_eq!(*found, Fr::ONE + weights[0] * Fr::from(*row) + digits);
             }
             for j in 0..column.digits() {
-                write_digit(&column, j, &mut out);
-                assert!(rows.iter().zip(&out).all(|(row, found)| *found == digit(bits, j, *row)));
+                write_digit(&column, j, Fr::from(5u64), &mut out);
+                assert!(rows.iter().zip(&out).all(|(row, found)| *found == digit(bits, j, *row) * Fr::from(5u64)));
             }
         }
     }

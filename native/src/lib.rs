@@ -6,6 +6,7 @@
 mod buckets;
 mod column;
 mod commit;
+mod cosets;
 mod domain;
 mod error;
 mod forms;

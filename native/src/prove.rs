@@ -14,7 +14,7 @@ use crate::column::Column;
 use crate::commit::{Polynomial, Sums, commit_rows, commit_selector, require_domain};
 use crate::domain::{Domain, chunk_rows};
 use crate::error::{Error, Result};
-use crate::forms::{Form, evaluate, powers_of};
+use crate::forms::{Form, combine, evaluate, powers_of};
 use crate::gram::gram;
 use crate::point::lower;
 use crate::progress::{Callback, Stage};
@@ -58,9 +58,9 @@ pub fn prove(
 }
 
 /// Bytes that `prove` takes at most for n rows, whatever the number of columns, beyond the columns themselves
-/// (N n ceil(bits / 8) bytes) and 16 MiB: sixteen vectors of n field elements.
+/// (N n ceil(bits / 8) bytes) and 16 MiB: thirteen vectors of n field elements.
 pub fn peak_bytes(n: usize) -> usize {
-    16 * 32 * n + (16 << 20)
+    13 * 32 * n + (16 << 20)
 }
 
 pub(crate) fn prove_with(
@@ -158,6 +158,12 @@ impl DigitMasks {
     pub(crate) fn of(&self, i: usize) -> &[Fr] {
         &self.0[i]
     }
+
+    /// Of all digits of column i: the lowest has what the others leave.
+    pub(crate) fn of_all(&self, i: usize) -> Secret {
+        let left: Fr = self.of(i).iter().zip(1..).map(|(mask, j)| -Fr::from(1u64 << (2 * j)) * mask).sum();
+        Secret::new(std::iter::once(left).chain(self.of(i).iter().copied()).collect())
+    }
 }
 
 /// D_ij for j >= 1, and that each column opens its point.
@@ -194,15 +200,8 @@ fn running_sum(
     rng: &mut (impl RngCore + CryptoRng),
 ) -> RunningSum {
     let dim = key.dim;
-    let combine = |weights: &[Fr]| {
-        let mut rows = Secret::new(vec![Fr::ZERO; key.domain.n]);
-        for (column, weight) in columns.iter().zip(weights) {
-            Form::new(column.bits(), *weight, &[]).add_to(column, &mut rows);
-        }
-        rows
-    };
-    let mut rows = combine(alpha);
-    let other = combine(beta);
+    let mut rows = combine(columns, alpha, key.domain.n);
+    let other = combine(columns, beta, key.domain.n);
     let chunk = chunk_rows(dim);
     rows[..dim].par_chunks_mut(chunk).zip(other[..dim].par_chunks(chunk)).for_each(|(a, b)| {
         a.iter_mut().zip(b).for_each(|(a, b)| *a *= b);

@@ -2,18 +2,19 @@
 //! F / (X^n - 1), from its values on three cosets of size n. Its degree is 3n, for the digits' masks give F one of 4n;
 //! the one coefficient that three cosets do not hold follows from the masks.
 //!
-//! Columns and digits are transformed one at a time and folded into the accumulators, so memory does not grow with
-//! their number. The lowest digit is what remains of the column on each point, without a transform of its own.
+//! Digits are transformed one at a time and folded into the values of F, so memory does not grow with their number.
+//! What is linear in the columns is combined on the rows, before it is transformed.
 
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use crate::column::{Column, half};
+use crate::column::Column;
+use crate::cosets::Cosets;
 use crate::domain::{COSETS, Domain, chunk_rows, inverse, powers};
 use crate::error::Result;
-use crate::forms::{Form, write_digit};
+use crate::forms::{combine, write_digit};
 use crate::progress::{Callback, Stage};
 use crate::prove::{DigitMasks, Secret};
 use crate::srs::NEXT_POWERS;
@@ -35,14 +36,6 @@ pub(crate) struct Quotient {
     pub(crate) eta: Fr,
 }
 
-/// F's terms on one coset, as far as they are known.
-struct Accumulator {
-    a: Secret,
-    b: Secret,
-    f: Secret,
-    lowest: Secret,
-}
-
 impl Quotient {
     /// Q0, Q1, Q2 by their lowest n coefficients, and Q2's at X^n, with F = (Q0 + X^n Q1 + X^2n Q2) (X^n - 1).
     pub(crate) fn split(
@@ -56,137 +49,88 @@ impl Quotient {
         let domain = &key.domain;
         let digits: usize = columns.iter().map(Column::digits).sum();
         let mut stage = Stage::start(progress, "quotient", digits + 3)?;
-        let mut cosets: [Accumulator; COSETS] = std::array::from_fn(|_| Accumulator::new(domain.n));
-        let mut transform = Transform::new(domain);
+        let mut parts: [Secret; COSETS] = std::array::from_fn(|_| zeros(domain.n));
+        let mut cosets = Cosets::new(domain);
+        let mut polynomial = zeros(domain.n);
 
         // On a coset X^n - 1 is a constant, and so is each digit's mask.
         let vanishing: [Fr; COSETS] = std::array::from_fn(|c| domain.coset_power(c) - Fr::ONE);
         let mut top = Fr::ZERO;
         let mut power = self.eta;
         for (i, column) in columns.iter().enumerate() {
-            let offset = Fr::from(half(column.bits()));
-            transform.load(|rows| Form::new(column.bits(), Fr::ONE, &[]).add_to(column, rows));
-            for (c, coset) in cosets.iter_mut().enumerate() {
-                coset.add_column(transform.on_coset(c), self.alpha[i], self.beta[i], offset);
-            }
-            stage.step()?;
-            let (lowest, mut left) = (power, Fr::ZERO);
-            for (j, mask) in (1..column.digits()).zip(masks.of(i)) {
-                power *= self.eta;
-                let unit = Fr::from(1u64 << (2 * j));
-                transform.load(|rows| write_digit(column, j, rows));
-                for (c, coset) in cosets.iter_mut().enumerate() {
-                    coset.add_digit(transform.on_coset(c), *mask * vanishing[c], power, unit);
+            for (j, mask) in masks.of_all(i).iter().enumerate() {
+                write_digit(column, j, cosets.unit(), &mut polynomial);
+                cosets.interpolate(&mut polynomial);
+                for (c, part) in parts.iter_mut().enumerate() {
+                    add_digit(part, cosets.on_coset(c, &polynomial), *mask * vanishing[c], power);
                 }
                 top += power * mask.square().square();
-                left -= unit * mask;
+                power *= self.eta;
                 stage.step()?;
             }
-            cosets.iter_mut().for_each(|coset| coset.add_lowest(lowest));
-            top += lowest * left.square().square();
-            power *= self.eta;
         }
-        transform.load(|rows| rows.copy_from_slice(&sum.rows));
-        for (c, coset) in cosets.iter_mut().enumerate() {
-            coset.add_sum(domain, c, transform.on_coset(c), sum);
-        }
-        stage.step()?;
-        transform.load(|rows| rows[..key.dim].fill(Fr::ONE));
-        for (c, coset) in cosets.iter_mut().enumerate() {
-            let beyond = top * domain.coset_power(c).pow([COSETS as u64]);
-            coset.finish(transform.on_coset(c), sum.step, inverse(vanishing[c]), beyond);
-        }
-        drop(transform);
-        stage.step()?;
-        let mut parts = cosets.map(|coset| coset.f);
+        polynomial.par_iter_mut().zip(&sum.rows[..]).for_each(|(slot, z)| *slot = cosets.unit() * z);
+        cosets.interpolate(&mut polynomial);
         for (c, part) in parts.iter_mut().enumerate() {
+            add_sum(part, domain, c, cosets.on_coset(c, &polynomial), sum);
+        }
+        stage.step()?;
+        self.subtract_products(key, columns, &mut cosets, polynomial, &mut parts);
+        stage.step()?;
+        drop(cosets);
+        for (c, part) in parts.iter_mut().enumerate() {
+            let (scale, beyond) = (inverse(vanishing[c]), top * domain.coset_power(c).pow([COSETS as u64]));
+            part.par_iter_mut().for_each(|f| *f = (*f + sum.step) * scale - beyond);
             domain.interpolate_from_coset(c, part);
         }
         separate(domain, &mut parts);
         stage.step()?;
         Ok((parts, top))
     }
+
+    /// Subtracts a b S.
+    fn subtract_products(
+        &self,
+        key: &Key,
+        columns: &[Column],
+        cosets: &mut Cosets,
+        mut selector: Secret,
+        parts: &mut [Secret; COSETS],
+    ) {
+        let scaled = |weights: &[Fr]| weights.iter().map(|weight| *weight * cosets.unit()).collect::<Vec<_>>();
+        let mut a = combine(columns, &scaled(&self.alpha), key.domain.n);
+        let mut b = combine(columns, &scaled(&self.beta), key.domain.n);
+        selector[..key.dim].fill(cosets.unit());
+        selector[key.dim..].fill(Fr::ZERO);
+        for polynomial in [&mut a, &mut b, &mut selector] {
+            cosets.interpolate(polynomial);
+        }
+        let mut products = zeros(key.domain.n);
+        for (c, part) in parts.iter_mut().enumerate() {
+            products.copy_from_slice(cosets.on_coset(c, &a));
+            products.par_iter_mut().zip(cosets.on_coset(c, &b)).for_each(|(product, b)| *product *= b);
+            let factors = products.par_iter().zip(cosets.on_coset(c, &selector));
+            part.par_iter_mut().zip(factors).for_each(|(f, (product, s))| *f -= *product * s);
+        }
+    }
 }
 
-/// One polynomial's coefficients, and its values on one coset.
-struct Transform<'a> {
-    domain: &'a Domain,
-    coefficients: Secret,
-    values: Secret,
+/// Adds weight d (d - 1) (d - 2) (d - 3) for the masked digit d.
+fn add_digit(part: &mut [Fr], digit: &[Fr], mask: Fr, weight: Fr) {
+    let chunk = chunk_rows(digit.len());
+    part.par_chunks_mut(chunk).zip(digit.par_chunks(chunk)).for_each(|(part, digit)| {
+        part.iter_mut().zip(digit).for_each(|(f, d)| *f += weight * range4(*d + mask));
+    });
 }
 
-impl<'a> Transform<'a> {
-    fn new(domain: &'a Domain) -> Self {
-        Self { domain, coefficients: zeros(domain.n), values: zeros(domain.n) }
-    }
-
-    /// Takes the rows that `write` puts over zeros.
-    fn load(&mut self, write: impl FnOnce(&mut [Fr])) {
-        self.coefficients.par_iter_mut().for_each(|slot| *slot = Fr::ZERO);
-        write(&mut self.coefficients);
-        self.domain.interpolate(&mut self.coefficients);
-    }
-
-    fn on_coset(&mut self, coset: usize) -> &[Fr] {
-        self.values.copy_from_slice(&self.coefficients);
-        self.domain.evaluate_on_coset(coset, &mut self.values);
-        &self.values
-    }
-}
-
-impl Accumulator {
-    fn new(n: usize) -> Self {
-        Self { a: zeros(n), b: zeros(n), f: zeros(n), lowest: zeros(n) }
-    }
-
-    fn add_column(&mut self, column: &[Fr], alpha: Fr, beta: Fr, offset: Fr) {
-        let chunk = chunk_rows(column.len());
-        self.a
-            .par_chunks_mut(chunk)
-            .zip(self.b.par_chunks_mut(chunk))
-            .zip(self.lowest.par_chunks_mut(chunk))
-            .zip(column.par_chunks(chunk))
-            .for_each(|(((a, b), lowest), column)| {
-                for (((a, b), lowest), v) in a.iter_mut().zip(b).zip(lowest).zip(column) {
-                    *a += alpha * v;
-                    *b += beta * v;
-                    *lowest = offset + v;
-                }
-            });
-    }
-
-    fn add_digit(&mut self, digit: &[Fr], mask: Fr, weight: Fr, unit: Fr) {
-        let chunk = chunk_rows(digit.len());
-        self.f.par_chunks_mut(chunk).zip(self.lowest.par_chunks_mut(chunk)).zip(digit.par_chunks(chunk)).for_each(
-            |((f, lowest), digit)| {
-                for ((f, lowest), d) in f.iter_mut().zip(lowest).zip(digit) {
-                    let d = *d + mask;
-                    *f += weight * range4(d);
-                    *lowest -= unit * d;
-                }
-            },
-        );
-    }
-
-    fn add_lowest(&mut self, weight: Fr) {
-        self.f.par_iter_mut().zip(&self.lowest[..]).for_each(|(f, d)| *f += weight * range4(*d));
-    }
-
-    /// Adds z(wX) - z(X). X^n is one constant on the coset, so the mask is a polynomial of degree 2 there.
-    fn add_sum(&mut self, domain: &Domain, coset: usize, z: &[Fr], sum: &RunningSum) {
-        let n = domain.n;
-        let vanishing = domain.coset_power(coset) - Fr::ONE;
-        let [m0, m1, m2] = sum.mask.map(|m| m * vanishing);
-        let x = Secret::new(powers(domain.omega, domain.coset_shift(coset), n));
-        let masked = |l: usize| z[l] + m0 + (m1 + m2 * x[l]) * x[l];
-        self.f.par_iter_mut().enumerate().for_each(|(l, f)| *f += masked((l + 1) % n) - masked(l));
-    }
-
-    /// Subtracts a b S, adds t/n, divides by X^n - 1, and leaves out the term beyond.
-    fn finish(&mut self, selector: &[Fr], step: Fr, scale: Fr, beyond: Fr) {
-        let factors = self.a.par_iter().zip(&self.b[..]).zip(selector);
-        self.f.par_iter_mut().zip(factors).for_each(|(f, ((a, b), s))| *f = (*f - *a * b * s + step) * scale - beyond);
-    }
+/// Adds z(wX) - z(X). X^n is one constant on the coset, so the mask is a polynomial of degree 2 there.
+fn add_sum(part: &mut [Fr], domain: &Domain, coset: usize, z: &[Fr], sum: &RunningSum) {
+    let n = domain.n;
+    let vanishing = domain.coset_power(coset) - Fr::ONE;
+    let [m0, m1, m2] = sum.mask.map(|m| m * vanishing);
+    let x = Secret::new(powers(domain.omega, domain.coset_shift(coset), n));
+    let masked = |l: usize| z[l] + m0 + (m1 + m2 * x[l]) * x[l];
+    part.par_iter_mut().enumerate().for_each(|(l, f)| *f += masked((l + 1) % n) - masked(l));
 }
 
 /// Each part holds Q0 + c Q1 + c^2 Q2 for its coset's c = X^n; afterwards Q0, Q1, Q2.
