@@ -27,6 +27,7 @@ from aggregator.unsealing import key_of_header
 from circuits.bn254 import G1Point
 from circuits.commitment import fits_round
 from contracts.bindings import eip712
+from process import logs
 from protocol import wire
 from protocol.calls import UPLOAD_UPDATE, Claimed, read_call
 from protocol.holders import holder_of
@@ -113,6 +114,7 @@ class Intake:
             raise Draining("the service is stopping")
         call, claim = _read_header(await anext(messages, None))
         call.check_signature(self._tools.market.domain, UPLOAD_UPDATE, task_id=claim.task_id, round=claim.round)
+        logs.bind(task=claim.task_id, round=claim.round, trainer=claim.trainer)
         task = await self._registry.get(claim.task_id)
         terms = await task.terms()
         if claim.trainer != task.referee and not await task.has_joined(claim.trainer, self._tools):
@@ -151,6 +153,7 @@ class Intake:
             )
             await self.checks.check(question)
             await off_loop(_put, partial.path, claim, self._tools.store)
+            self._tools.boundary("store.update")
         except FileNotFoundError:
             # The round was sealed while they waited for their check.
             raise LateUpdate(_takes_no_more(claim), field="round") from None

@@ -74,6 +74,7 @@ class Proofs:
             await off_loop(
                 update_argument.verify, self._terms.update_key, context=job.context, points=points, proof=proof
             )
+        self._tools.boundary("proof.linear")
         return proof
 
     async def rule(self, round: int, updates: list[Update]) -> Judged:
@@ -91,6 +92,7 @@ class Proofs:
         if proof is None:
             with self._tools.telemetry.proof(Layer.RULE):
                 proof = await self._prove(round, inputs)
+            self._tools.boundary("proof.rule")
         expected = (*(x for vector in inputs for x in vector), *accept, *score)
         _require_equal("instances of the rule proof", expected, proof.instances)
         await off_loop(self._keep, round, Layer.RULE, proof)
@@ -132,6 +134,7 @@ class Proofs:
 
     def _keep(self, round: int, layer: Layer, proof: Proof) -> None:
         cid = self._tools.store.put_for(holder_of(self._task_id), proof.to_json().encode())
+        self._tools.boundary("store.proof")
         self._tools.state.put_proof(self._task_id, round, layer, cid)
 
 

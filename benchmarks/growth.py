@@ -10,7 +10,6 @@ from benchmarks.records import Record, Results
 from benchmarks.update_argument import Size, measure
 from circuits.commitment import SALT_ROWS, TAIL_ROWS, smallest_logrows
 from circuits.linear.update_argument import peak_bytes
-from circuits.prover import Prover
 from circuits.srs import MAX_K
 
 LOGROWS = tuple(range(10, 22))
@@ -44,20 +43,20 @@ def full(logrows: int) -> int:
 
 
 def measure_growth(
-    results: Results, prover: Prover, *, runs: int, logrows: Sequence[int] = LOGROWS, tell: Callable[[str], None]
+    results: Results, *, runs: int, logrows: Sequence[int] = LOGROWS, tell: Callable[[str], None]
 ) -> None:
     """Full domains of each size with few slots, and one size with more and more slots."""
     sizes = [Size(dim=full(k), slots=_SLOTS_OF_DIMS, bits=_BITS) for k in logrows]
     sizes += [Size(dim=full(_LOGROWS_OF_SLOTS), slots=slots, bits=_BITS) for slots in SLOTS]
     for size in sizes:
         tell(f"growth: {size.slots} x {size.dim:,}")
-        argument(results, prover, size, runs=runs)
+        argument(results, size, runs=runs)
 
 
-def argument(results: Results, prover: Prover, size: Size, *, runs: int) -> Record:
+def argument(results: Results, size: Size, *, runs: int) -> Record:
     """The update argument at a size, measured once."""
     what = {"kind": "argument", "dim": size.dim, "slots": size.slots, "bits": size.bits}
-    return results.once(what, lambda: measure(prover, size, runs=runs))
+    return results.once(what, lambda: measure(size, runs=runs))
 
 
 def by_dim(records: Sequence[Record]) -> list[Record]:

@@ -237,13 +237,14 @@ class Scene:
             list(pool.map(lambda pair: self.market.join(*pair), pairs))
 
     @contextlib.contextmanager
-    def served(self, **changes: object) -> Iterator[tuple[psutil.Process, int]]:
+    def served(self) -> Iterator[tuple[psutil.Process, int]]:
         """The aggregator's process and port."""
-        config = {
-            "rpc_url": self.chain.rpc_url,
-            "market": self.market.address,
+        chain = {"rpc_url": self.chain.rpc_url, "market": self.market.address}
+        port = _free_port()
+        aggregator = {
             "key_file": str(self.directory / "operator.key"),
             "data_directory": str(self.directory / "data"),
+            "port": port,
             "open_when_joined": min(TRAINERS_A_TASK, self.trainers),
             "poll_seconds": 2,
             "max_uploads": 4096,
@@ -254,12 +255,13 @@ class Scene:
             "log_level": "warning",
         }
         path = self.directory / "aggregator.json"
-        path.write_text(json.dumps(config | changes))
-        port = _free_port()
-        path.write_text(json.dumps(config | {"port": port} | changes))
-        command = [sys.executable, "-m", "aggregator", "--config", str(path)]
-        process = subprocess.Popen(command)  # noqa: S603 - built here
+        path.write_text(json.dumps({"chain": chain, "aggregator": aggregator}))
+        process = subprocess.Popen([sys.executable, "-m", "aggregator", "--config", str(path)])  # noqa: S603
         try:
+            while not _listens(port):
+                if process.poll() is not None:
+                    raise SystemExit("the aggregator did not start")
+                time.sleep(0.1)
             yield psutil.Process(process.pid), port
         finally:
             process.kill()
@@ -296,6 +298,14 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 class Sampler(threading.Thread):
@@ -469,8 +479,9 @@ def run(scene: Scene, args: argparse.Namespace) -> None:
         for waves, mine in zip(plans, tasks_of, strict=True):
             line = measure(scene, process, port, make_jobs(scene, trainers, mine, base), base, waves)
             print(json.dumps(asdict(line)) if args.json else _shown(line), flush=True)
-        if watching is not None:
-            _seal(scene, port, tasks[0], audience[: SLOTS - TRAINERS_A_TASK], base, *watching)
+        missing = SLOTS - min(TRAINERS_A_TASK, args.trainers)
+        if watching is not None and len(audience) >= missing:
+            _seal(scene, port, tasks[0], audience[:missing], base, *watching)
 
 
 async def _opened(scene: Scene, port: int, tasks: list[int]) -> None:

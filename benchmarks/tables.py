@@ -175,13 +175,23 @@ def dims(records: Sequence[Record]) -> Table:
     linear = growth.linearity(records)
     rows = [
         (
-            f"2^{r['logrows']}", f"{r['dim']:,}", _spread(r["seconds"]["commit"]), _spread(r["seconds"]["prove"]),
+            f"2^{r['logrows']}", f"{r['dim']:,}", _seconds(r["seconds"]["string"]["median"]),
+            _spread(r["seconds"]["commit"]), _spread(r["seconds"]["prove"]),
             f"{1e6 * r['seconds']['prove']['median'] / r['dim']:.1f}", f"{linear.get(r['logrows'], 0) or '':.3}",
             f"{r['peak_mib']:,}",
         )
         for r in growth.by_dim(records)
     ]  # fmt: skip
-    heads = ("rows", "parameters", "commit all, s", "prove, s", "µs a parameter", "of that at 2^20", "memory, MiB")
+    heads = (
+        "rows",
+        "parameters",
+        "string, s",
+        "commit all, s",
+        "prove, s",
+        "µs a parameter",
+        "of that at 2^20",
+        "memory, MiB",
+    )
     return Table(name="dims", title="4 slots, 8 bits", heads=heads, rows=rows)
 
 

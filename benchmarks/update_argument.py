@@ -4,6 +4,7 @@ Measured in a process of its own, so that its peak memory is its own (the mapped
 fill every slot.
 """
 
+import tempfile
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from circuits.fixedpoint import FixedPoint
 from circuits.linear import update_argument
 from circuits.linear.gram import gram, upper_triangle
 from circuits.prover import Prover
-from circuits.srs import Srs
+from circuits.srs import Srs, file_name, generate
 from circuits.worker import Worker
 
 CONTEXT = bytes(31) + b"\1"
@@ -39,18 +40,22 @@ class Size:
         return smallest_logrows(self.dim)
 
 
-def measure(prover: Prover, size: Size, *, runs: int) -> Record:
-    """Medians of `runs` proofs, each of updates of its own.
+def measure(size: Size, *, runs: int) -> Record:
+    """Medians of `runs` proofs, each of updates of its own, under a string made for them.
 
-    `seconds` holds, of all slots together: read (one pass over the updates), commit, prove, verify; and key, once.
-    `prove_cpu` is of all cores. `stages` are the prover's own.
+    `seconds` holds, of all slots together: read (one pass over the updates), commit, prove, verify; and string and
+    key, once. `prove_cpu` is of all cores. `stages` are the prover's own.
     """
-    srs = prover.ensure_test_srs(size.logrows, provable=True)
-    worker = Worker()
-    try:
-        return worker.call(_measured, srs.path, size, runs, timeout_seconds=TIMEOUT_SECONDS)
-    finally:
-        worker.close()
+    clock, worker = Clock(), Worker()
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / file_name(size.logrows)
+        clock.timed("string", lambda: generate(path, size.logrows))
+        try:
+            found = worker.call(_measured, path, size, runs, timeout_seconds=TIMEOUT_SECONDS)
+        finally:
+            worker.close()
+    found["seconds"] |= clock.spreads()
+    return found
 
 
 def random_columns(size: Size) -> list[Column]:

@@ -70,7 +70,7 @@ def run_bench(
             _ezkl(kept, prover, selection.runs, console)
         if selection.growth is not None:
             logrows = [k for k in growth.LOGROWS if k <= selection.growth]
-            growth.measure_growth(kept, prover, runs=selection.runs, logrows=logrows, tell=console.print)
+            growth.measure_growth(kept, runs=selection.runs, logrows=logrows, tell=console.print)
     _show(kept, console, out, as_json)
 
 
@@ -123,8 +123,8 @@ def _model(
         kept.once(
             {**what, "kind": "compared"},
             lambda: {
-                "whole": growth.argument(kept, prover, whole, runs=selection.runs),
-                "last_layer": growth.argument(kept, prover, last, runs=selection.runs),
+                "whole": growth.argument(kept, whole, runs=selection.runs),
+                "last_layer": growth.argument(kept, last, runs=selection.runs),
             },
         )
 
@@ -133,7 +133,7 @@ def _ezkl(kept: Results, prover: Prover, runs: int, console: Console) -> None:
     size = Size(dim=EZKL_DIM, slots=EZKL_SLOTS, bits=8)
     console.print(f"ezkl's circuit of the linear layer: {size.slots} x {size.dim}")
     what = {"kind": "ezkl", "dim": size.dim, "slots": size.slots, "bits": size.bits}
-    kept.once(what, lambda: measure_ezkl(prover, size) | {"argument": growth.argument(kept, prover, size, runs=runs)})
+    kept.once(what, lambda: measure_ezkl(prover, size) | {"argument": growth.argument(kept, size, runs=runs)})
 
 
 def _show(kept: Results, console: Console, out: Path | None, as_json: bool) -> None:

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
+from circuits import rules
 from circuits.bn254 import G1Point
 from circuits.fixedpoint import FixedPoint
 from circuits.linear.update_argument import peak_bytes
-
-if TYPE_CHECKING:
-    from circuits.rules import RuleCircuit
-    from circuits.statement import Statement
+from circuits.rules import RuleCircuit
+from circuits.statement import Statement
 
 _MIB = 1 << 20
 
@@ -97,7 +96,7 @@ class RuleJob:
 
     @classmethod
     def of(
-        cls, statement: "Statement", inputs: Sequence[Sequence[int]], *, task_id: int, round: int, vka_digest: bytes
+        cls, statement: Statement, inputs: Sequence[Sequence[int]], *, task_id: int, round: int, vka_digest: bytes
     ) -> "RuleJob":
         return cls(
             task_id=task_id,
@@ -111,10 +110,8 @@ class RuleJob:
         )
 
     @property
-    def circuit(self) -> "RuleCircuit":
-        from circuits import rules  # noqa: PLC0415  (loads torch, which workers that prove no rules do without)
-
-        return rules.RuleCircuit(rule=rules.load(self.outlier, self.contribution), slots=self.slots)
+    def circuit(self) -> RuleCircuit:
+        return RuleCircuit(rule=rules.load(self.outlier, self.contribution), slots=self.slots)
 
     @property
     def cids(self) -> tuple[bytes, ...]:

@@ -72,7 +72,7 @@ def explained(error: Exception) -> tuple[Exit, str]:
     from circuits.errors import CircuitError, FieldError
     from clients.bundle import BundleError
     from clients.demo.processes import PartyFailed
-    from clients.errors import AggregatorUnreachable, ClientError, ScriptError
+    from clients.errors import AggregatorUnreachable, ClientError, ScriptError, TransportRefused
     from contracts.bindings import (
         ArtifactMissing,
         BindingsError,
@@ -105,6 +105,11 @@ def explained(error: Exception) -> tuple[Exit, str]:
         (ValueOutOfRange, Exit.CONFIGURATION, ""),
         (BindingsError, Exit.FAILED, ""),
         (AggregatorUnreachable, Exit.AGGREGATOR, "Is it up? Its address is client.aggregator_target, or --aggregator."),
+        (
+            TransportRefused,
+            Exit.CONFIGURATION,
+            "Encrypt it: client.tls_ca, see merit tls; or client.allow_plaintext.",
+        ),
         (ScriptError, Exit.SCRIPT, ""),
         (Refusal, Exit.FAILED, ""),
         (UnacceptableTerms, Exit.FAILED, "Take no part in this task, or ask its owner about that term."),

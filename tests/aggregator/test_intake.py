@@ -446,7 +446,7 @@ async def test_a_refused_strangers_nonce_is_not_kept(running: Running, stage: St
     """Else strangers would fill the disk."""
     with pytest.raises(refusals.NotJoined):
         await send(running[1], other_trainer(stage, update))
-    with running[0].tools.state._transaction() as session:
+    with running[0].tools.state._database.reading() as session:
         assert stage.outsider.address not in session.scalars(select(NonceRow.signer)).all()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import numpy as np
@@ -363,6 +364,30 @@ async def test_a_restarted_trainer_sends_the_same_update(
     again.cancel()
     await asyncio.gather(again, return_exceptions=True)
     assert wire.read_point(status.receipt.point) == made.point
+
+
+async def test_a_receipt_that_was_never_kept_is_fetched(
+    stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the aggregator's word and the disk, and back when the round is over."""
+    task_id = await stage.open_task(client)
+
+    def killed(*_: object) -> None:
+        raise RuntimeError("killed before it was kept")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Memory, "keep_receipt", killed)
+        with pytest.raises(RuntimeError):
+            await trainer(stage, client, task_id).run(honest())
+    for index, account in enumerate(stage.trainers[1:TRAINERS], start=1):
+        update = stage.update(task_id, 0, account, stage.draw(index))
+        await client.upload_update(update.header, update.data, update.signer)
+    await stage.reached(client, task_id, 1, Step.COLLECTING)
+    memory = Memory(stage.directory / "trainer-0")
+    assert not memory.has_receipt(0)
+    async with aclosing(trainer(stage, client, task_id).rounds()) as rounds:
+        assert (await anext(rounds)).number == 1
+    assert memory.has_receipt(0)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from merit.v1 import (
     assessments_pb2,
+    jobs_pb2,
     models_pb2,
     proofs_pb2,
     receipts_pb2,
@@ -28,7 +29,7 @@ from tests.stage import Stage
 
 T = TypeVar("T")
 
-FILES = (assessments_pb2, models_pb2, proofs_pb2, receipts_pb2, rounds_pb2, tasks_pb2, updates_pb2)
+FILES = (assessments_pb2, jobs_pb2, models_pb2, proofs_pb2, receipts_pb2, rounds_pb2, tasks_pb2, updates_pb2)
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
     for file in FILES
@@ -72,7 +73,7 @@ class Served:
         What is no message at all is answered by gRPC itself, with INTERNAL.
         """
         described = METHODS[method]
-        watches = method.endswith("WatchRounds")
+        watches = "/Watch" in method
         timeout = _WATCH_SECONDS if watches else _TIMEOUT_SECONDS
         try:
             if described.client_streaming:

@@ -156,7 +156,7 @@ async def test_terms_that_a_trainer_refuses(stage: Stage, directory: Path) -> No
     async with stage.running() as (aggregator, client):
         configured(directory, stage, aggregator.port)
         task_id = await stage.create_task(joined=TRAINERS - 1)
-        await client.upload_genesis(task_id, stage.genesis_data)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
         arguments = ["train", "--config", "merit.json", "--task", str(task_id), "--script", "user.py"]
         code, _, errors = await merit(*arguments)
     assert code == Exit.FAILED
