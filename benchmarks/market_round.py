@@ -54,7 +54,6 @@ from store.objects import encode_model, encode_update
 _REWARD_WEI = 10**6
 _GAS_MONEY_WEI = 10**18
 _WINDOW_SECONDS = 24 * 3600
-_DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
 _STEPS = {
     RoundStep.ROUND_STEP_COMMITTED: "commit_round",
     RoundStep.ROUND_STEP_LINEAR_PROVEN: "linear_proof",
