@@ -13,10 +13,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from merit.v1.proofs_pb2 import ProofLayer
 from merit.v1.tasks_pb2 import TaskStatus
 
-from aggregator.errors import TooManyProofs
+from aggregator.errors import StateTakenOver, TooManyProofs
 from aggregator.policy import check_policy
 from aggregator.records import Step
 from aggregator.server import SERVICES
+from aggregator.state import State
 from circuits.bn254 import G1Point
 from circuits.circuit import Circuit
 from circuits.commitment import check_opening
@@ -437,6 +438,20 @@ async def test_state_belongs_to_one_market(stage: Stage, local: LocalChain, tmp_
     with pytest.raises(ConfigurationError) as caught:
         other.aggregator(data_directory=stage.directory / "aggregator")
     assert caught.value.field == "market"
+
+
+async def test_whose_state_another_process_has_taken_stops(stage: Stage) -> None:
+    aggregator = await asyncio.to_thread(stage.aggregator)
+    running = asyncio.create_task(aggregator.run())
+    # As after a broken connection to the server that keeps the lock.
+    aggregator.tools.state._database._lock.release()
+    identity = {"chain": str(stage.chain.chain_id), "market": stage.market.address}
+    other = await asyncio.to_thread(State, stage.config().database, identity | {"aggregator": stage.operator.address})
+    await stage.create_task()
+    with pytest.raises(StateTakenOver):
+        await running
+    other.close()
+    aggregator.close()
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ def started(directory: str, environment: dict[str, str]) -> tuple["subprocess.Po
         ]  # fmt: skip
         head = subprocess.Popen(
             command,
-            env=os.environ | environment | {"PYTHONPATH": path, "RAY_worker_niceness": "0"},
+            env=os.environ | environment | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "RAY_worker_niceness": "0"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
