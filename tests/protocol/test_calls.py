@@ -122,8 +122,10 @@ def test_a_signer_follows_the_services_clock(signer: CallSigner) -> None:
     assert not signer.correct(caught.value), "a second time it would change nothing"
 
 
-@pytest.mark.parametrize("said", [None, "", "x", str(10**40), str(int(time.time()) + 90_000)])
+@pytest.mark.parametrize("said", [None, "", "x", str(10**40), "25 hours ahead"])
 def test_a_signer_follows_no_absurd_clock(said: str | None, signer: CallSigner) -> None:
+    if said == "25 hours ahead":
+        said = str(int(time.time()) + 90_000)
     assert not signer.correct(ClockSkew("why", facts={} if said is None else {ClockSkew.NOW: said}))
     check(signed(signer))
 
