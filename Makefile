@@ -6,8 +6,6 @@ BIN := .venv/bin
 # A directory of local wheels, where the machine has one for pip.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_LINK_MODE ?= hardlink
-# The prover's field multiplications take a quarter less time with these, which nearly every x86-64 since 2017 has.
-export RUSTFLAGS ?= $(shell grep -qw adx /proc/cpuinfo && grep -qw bmi2 /proc/cpuinfo && echo -C target-feature=+adx,+bmi2)
 VERIFIER := contracts/build/Halo2VerifierReusable.sol
 SOLIDITY := $(shell find contracts/src -name '*.sol')
 NATIVE := $(shell find native/src native/python -type f -not -path '*/__pycache__/*') $(wildcard native/*.toml) native/Cargo.lock

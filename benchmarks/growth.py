@@ -17,7 +17,7 @@ SLOTS = (4, 8, 16, 24, 32)
 """No argument is about more than 32 columns, here as in the contract: 64 slots take two arguments, which see no inner
 products across them, so nothing is measured beyond."""
 _SLOTS_OF_DIMS, _LOGROWS_OF_SLOTS, _BITS = 4, 14, 8
-_FITTED_FROM = 14
+_FITTED_FROM, _COMPARED_WITH = 14, 20
 _POINT_PAIR_BYTES = 128
 
 
@@ -93,13 +93,12 @@ def exponents(records: Sequence[Record]) -> dict[str, float]:
 
 
 def linearity(records: Sequence[Record]) -> dict[int, float]:
-    """Seconds a row of each domain, over those of the largest one up to 2^20."""
-    line = [r for r in by_dim(records) if _FITTED_FROM <= r["logrows"] <= 20]
-    if not line:
-        return {}
+    """Seconds a row of each domain from 2^14 rows on, over those of 2^20, once that is measured."""
+    line = [r for r in by_dim(records) if r["logrows"] >= _FITTED_FROM]
     each = {r["logrows"]: r["seconds"]["prove"]["median"] / 2 ** r["logrows"] for r in line}
-    last = each[max(each)]
-    return {logrows: seconds / last for logrows, seconds in each.items()}
+    return (
+        {logrows: seconds / each[_COMPARED_WITH] for logrows, seconds in each.items()} if _COMPARED_WITH in each else {}
+    )
 
 
 def project(records: Sequence[Record], dims: Sequence[int], *, slots: int) -> list[Projection]:
