@@ -31,6 +31,23 @@ class RecipeConfig(Configuration):
     """Of the order of samples."""
 
 
+class PrivacyConfig(Configuration):
+    """Differential privacy of each sample of the shard: see docs/privacy.md."""
+
+    epsilon: float = Field(gt=0)
+    """For all rounds together."""
+    rounds: int = Field(ge=1)
+    """So many rounds it is for; in later ones the trainer stops."""
+    delta: float = Field(default=1e-5, gt=0, lt=1)
+    """Well below one over the number of samples."""
+    clip_norm: float = Field(default=1.0, gt=0)
+    """Largest norm of a sample's gradient."""
+    steps: int = Field(default=4, ge=1)
+    """Of a round, each over the whole shard."""
+    learning_rate: float = Field(default=4.0, gt=0)
+    """Where the task names none."""
+
+
 class ClientConfig(ConnectionConfig):
     """A client of the demo's model."""
 
@@ -49,6 +66,8 @@ class TrainerConfig(ClientConfig):
     """Which of the shards is this trainer's."""
     recipe: RecipeConfig = RecipeConfig()
     """Local training."""
+    privacy: PrivacyConfig | None = None
+    """Noisy training instead of `recipe`: `epsilon`, `rounds`, and the fields of docs/privacy.md; default: none."""
     max_stake_wei: int = Field(default=0, ge=0)
     """Refuse tasks that ask for a larger stake."""
     allowed: tuple[str, ...] = ()

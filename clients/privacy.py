@@ -45,11 +45,19 @@ class Mechanism:
         clip_norm: C, the largest norm of one contribution.
         noise_multiplier: deviation of the noise over 2 C, in each coordinate.
         delta: of the guarantee; well below one over the number of samples.
+        max_releases: so many noisy sums, and no more, are within the budget; None if there is none.
     """
 
     clip_norm: float
     noise_multiplier: float
     delta: float = 1e-5
+    max_releases: int | None = None
+
+    @classmethod
+    def within(cls, epsilon: float, *, releases: int, clip_norm: float, delta: float = 1e-5) -> "Mechanism":
+        """The one with the least noise that keeps so many releases within a budget, and makes no more of them."""
+        multiplier = multiplier_for(epsilon, delta=delta, releases=releases)
+        return cls(clip_norm=clip_norm, noise_multiplier=multiplier, delta=delta, max_releases=releases)
 
     def __post_init__(self) -> None:
         for field in ("clip_norm", "noise_multiplier"):
@@ -61,6 +69,11 @@ class Mechanism:
     def noisy(self, total: Vector, draw: Noise) -> Vector:
         """A sum of clipped contributions, with noise."""
         return total + 2 * self.clip_norm * self.noise_multiplier * draw(len(total))
+
+    def require_budget(self, releases: int) -> None:
+        """InvalidTraining if so many would be more than the budget is for."""
+        if self.max_releases is not None and releases > self.max_releases:
+            raise InvalidTraining(f"privacy: {releases} noisy sums, but the budget is for {self.max_releases}")
 
     def epsilon(self, releases: int) -> float:
         """What so many noisy sums together cost."""
@@ -119,6 +132,7 @@ class PrivateGradients:
         self._log = log or get(role="trainer")
 
     def __call__(self, parameters: Vector, round: int, learning_rate: float | None) -> Vector:
+        self._mechanism.require_budget((round + 1) * self._steps)
         rate, at = learning_rate or self._learning_rate, parameters
         for _ in range(self._steps):
             total = self._gradients(at, self._mechanism.clip_norm)
@@ -146,6 +160,7 @@ class PrivateUpdate:
         self._log = log or get(role="trainer")
 
     def __call__(self, parameters: Vector, round: int, learning_rate: float | None) -> Vector:
+        self._mechanism.require_budget(round + 1)
         change = self._train(parameters.copy(), round, learning_rate) - parameters
         released = self._mechanism.noisy(clipped(change, self._mechanism.clip_norm), self._draw)
         _tell(self._log, self.unit, self._mechanism, round, round + 1)

@@ -13,12 +13,13 @@ from clients.attacks.trainer import Attacker
 from clients.baseline import trained
 from clients.bundle import Bundle
 from clients.collect import Collector
-from clients.config import OfferConfig, OwnerConfig, RecipeConfig, StatementConfig, TrainerConfig
+from clients.config import OfferConfig, OwnerConfig, PrivacyConfig, RecipeConfig, StatementConfig, TrainerConfig
 from clients.connection import connected
 from clients.data import Samples, digits
 from clients.local_training import LocalTraining
 from clients.owner import AsyncOwner, Offer
 from clients.parameters import Vector, flatten, unflatten
+from clients.privacy import Mechanism, PrivateGradients, gradients_of
 from clients.trainer import AsyncTrainer
 from clients.training import Recipe, accuracy, softmax_regression
 from process import logs
@@ -161,6 +162,8 @@ def training_of(config: TrainerConfig) -> LocalTraining:
             f"colluders: got {list(group)}, but the trainer's shard is {config.shard}", "colluders"
         )
     shards, _ = digits(seed=config.data.seed, weights=config.data.weights)
+    if config.behaviour == "honest" and config.privacy is not None:
+        return _private_training(shards[config.shard], config.privacy)
     if config.behaviour == "honest":
         return _training(shards[config.shard], recipe_of(config.recipe, config.shard))
     attack = attacks.load(config.behaviour)
@@ -176,6 +179,12 @@ def _training(shard: Samples, recipe: Recipe) -> LocalTraining:
         return trained(parameters, shard, asked, round)
 
     return train
+
+
+def _private_training(shard: Samples, how: PrivacyConfig) -> LocalTraining:
+    mechanism = Mechanism.within(how.epsilon, releases=how.rounds * how.steps, clip_norm=how.clip_norm, delta=how.delta)
+    gradients = gradients_of(softmax_regression(shard.inputs.shape[1]), shard)
+    return PrivateGradients(gradients, mechanism, samples=len(shard), steps=how.steps, learning_rate=how.learning_rate)
 
 
 @asynccontextmanager

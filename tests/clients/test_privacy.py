@@ -1,6 +1,7 @@
 """Differential privacy: what is clipped, how much noise, and what it costs, against published figures and by hand."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import structlog
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from scipy import stats
 
 from benchmarks.privacy import softmax_gradients
+from clients.config import TrainerConfig
 from clients.data import Samples
 from clients.errors import InvalidTraining
 from clients.parameters import flatten
@@ -26,6 +29,7 @@ from clients.privacy import (
     multiplier_for,
     system_noise,
 )
+from clients.run import training_of
 from clients.training import softmax_regression
 
 RNG = np.random.default_rng(1)
@@ -195,6 +199,38 @@ class TestTraining:
         ]
         expected = [self.MECHANISM.epsilon(releases) for releases in (3, 15, 5)]
         assert [entry["epsilon"] for entry in logs] == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_budget_is_not_overdrawn() -> None:
+    mechanism = Mechanism.within(3.0, releases=6, clip_norm=1)
+    assert mechanism.epsilon(6) == pytest.approx(3.0, rel=1e-4)
+    train = PrivateGradients(
+        lambda p, n: np.zeros_like(p), mechanism, samples=4, steps=3, learning_rate=1, draw=silence
+    )
+    train(np.zeros(2), 1, None)
+    with pytest.raises(InvalidTraining, match="9 noisy sums"):
+        train(np.zeros(2), 2, None)
+    update = PrivateUpdate(lambda p, *_: p, mechanism, draw=silence)
+    update(np.zeros(2), 5, None)
+    with pytest.raises(InvalidTraining, match="7 noisy sums"):
+        update(np.zeros(2), 6, None)
+
+
+def test_a_trainers_configuration_can_ask_for_it(tmp_path: Path) -> None:
+    fields = {
+        "rpc_url": "http://127.0.0.1:1", "market": "0x" + "11" * 20, "aggregator_target": "127.0.0.1:1",
+        "directory": tmp_path, "task_id": 1, "shard": 2,
+    }  # fmt: skip
+    private = TrainerConfig.model_validate({**fields, "privacy": {"epsilon": 8, "rounds": 1}})
+    start = np.zeros(650)
+    with structlog.testing.capture_logs() as logs:
+        changes = [training_of(private)(start.copy(), 0, None) for _ in range(2)]
+    assert [entry["epsilon"] for entry in logs if entry["event"] == "privacy.spent"] == pytest.approx([8, 8], abs=1e-2)
+    assert np.abs(changes[0] - changes[1]).min() > 0
+    with pytest.raises(InvalidTraining, match="privacy"):
+        training_of(private)(start, 1, None)
+    with pytest.raises(ValidationError, match="epsilon"):
+        TrainerConfig.model_validate({**fields, "privacy": {"epsilon": 0, "rounds": 1}})
 
 
 def _steps(gradients: object, start: Vector, rate: float) -> Vector:
