@@ -49,6 +49,16 @@ contracts/out/.built: contracts/node_modules/.installed $(VERIFIER) $(SOLIDITY) 
 	cd contracts && node tools/compile-verifier.mjs && tools/forge build --quiet --skip test
 	touch $@
 
+# Kubo, for the tests of the IPFS store; minutes, once. From its module's own directory, so that the exclusions and the
+# checksums of its go.mod and go.sum hold, which `go install` would refuse.
+KUBO := github.com/ipfs/kubo@v0.42.0
+.kubo/ipfs: Makefile
+	@command -v go >/dev/null || { echo "Go 1.26 or newer is needed"; exit 1; }
+	test "$$(.kubo/ipfs version --number 2>/dev/null)" = "$(lastword $(subst @v, ,$(KUBO)))" || { \
+		mkdir -p .kubo && cd "$$(go mod download -json $(KUBO) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')" && \
+		CGO_ENABLED=0 go build -mod=readonly -trimpath -o $(CURDIR)/.kubo/ipfs ./cmd/ipfs; }
+	touch $@
+
 demo: setup
 	$(BIN)/merit demo --out out/demo
 
@@ -110,7 +120,7 @@ fuzz: setup
 bench-quick: setup
 	$(BIN)/merit bench --quick
 
-test: check contracts-test native-test bench-quick
+test: check contracts-test native-test bench-quick .kubo/ipfs
 	$(BIN)/pytest -m slow
 
 # Pins every package of pyproject.toml and what they need.
@@ -118,4 +128,4 @@ lock: .venv/.installed
 	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --extra bench --extra dev --extra otel --extra ray --python-version 3.11 pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv proto/gen contracts/out contracts/cache contracts/build contracts/node_modules native/target out
+	rm -rf .venv .kubo proto/gen contracts/out contracts/cache contracts/build contracts/node_modules native/target out

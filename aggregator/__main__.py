@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from aggregator.config import AggregatorConfig
+from aggregator.errors import AggregatorError
 from aggregator.service import serve
 from contracts.bindings import BindingsError, ChainUnavailable
 from process.configuration import settings
@@ -23,7 +24,7 @@ def main() -> int:
     except (CertificateError, ConfigurationError, KeyFileError) as error:
         print(f"aggregator: {error}", file=sys.stderr)
         return Exit.CONFIGURATION
-    except BindingsError as error:
+    except (AggregatorError, BindingsError) as error:
         print(f"aggregator: {error}", file=sys.stderr)
         return Exit.CHAIN if isinstance(error, ChainUnavailable) else Exit.FAILED
     return Exit.OK

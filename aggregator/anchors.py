@@ -13,14 +13,15 @@ from aggregator.errors import Disagreement
 from aggregator.records import Update
 from aggregator.served import ServedTask
 from aggregator.tools import Tools
+from aggregator.unsealing import opened
 from circuits.bn254 import sum_points
 from circuits.commitment import Column, check_opening, empty_column
 from circuits.errors import CommitmentMismatch
 from circuits.model import total
 from circuits.statement import Statement
 from contracts.bindings import NOBODY, Anchor
+from protocol.holders import holder_of
 from protocol.terms import Derived
-from store.local import ContentStore
 from store.objects import decode_model, decode_update, encode_model
 
 
@@ -48,11 +49,11 @@ def lacking(task: ServedTask, updates: Sequence[Update]) -> str:
     return f"there are updates by {count} trainers, and at least {quorum} are wanted" if count < quorum else ""
 
 
-def columns_of(updates: Sequence[Update], statement: Statement, store: ContentStore) -> list[Column]:
+def columns_of(updates: Sequence[Update], statement: Statement, tools: Tools) -> list[Column]:
     """The updates' columns, from their bytes."""
 
     def column(update: Update) -> Column:
-        data = store.get(update.cid)
+        data = opened(update, tools)
         if update.trainer == NOBODY:  # a sum is wider than an update
             return decode_model(data, statement.dim)
         return decode_update(data, statement.dim, statement.fmt)
@@ -65,7 +66,7 @@ def _previous_sum(round: int, task_id: int, terms: Derived, tools: Tools) -> Upd
     statement = terms.statement
     accepted = [update for update in tools.state.updates(task_id, round - 1) if update.accepted] if round else []
     if accepted:
-        column = total(columns_of(accepted, statement, tools.store))
+        column = total(columns_of(accepted, statement, tools))
         point = sum_points([update.point for update in accepted])
     else:
         column, point = empty_column(statement.dim, statement.fmt), terms.empty_column
@@ -78,7 +79,7 @@ def _previous_sum(round: int, task_id: int, terms: Derived, tools: Tools) -> Upd
         round=round,
         trainer=NOBODY,
         point=point,
-        cid=tools.store.put(encode_model(column)),
+        cid=tools.store.put_for(holder_of(task_id), encode_model(column)),
         signature=b"",
         received_at_seconds=int(time.time()),
     )

@@ -6,7 +6,7 @@ process of its own that the system runs when nothing more urgent is to be done: 
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from circuits.fixedpoint import FixedPoint
 from circuits.srs import Srs
 from circuits.worker import Worker
 from protocol.refusals import MalformedContent, OutOfRange, Refusal, WrongCommitment
-from store.errors import MalformedObject
+from store.errors import MalformedObject, SealError
 from store.objects import decode_update
+from store.sealed import open_with_key
 
 # Below, starting a process would take longer than what it is for.
 _SMALL_DIM = 1 << 16
@@ -29,10 +30,11 @@ _NICE = 10
 @dataclass(frozen=True, kw_only=True)
 class Question:
     """Attributes:
-    path: of the update's bytes. srs_path: of the string that the commitment is under.
+    path: of the update's sealed bytes. key: theirs. srs_path: of the string that the commitment is under.
     """
 
     path: Path
+    key: bytes = field(repr=False)
     dim: int
     fmt: FixedPoint
     point: G1Point
@@ -68,8 +70,11 @@ class Checks:
 def answer(question: Question) -> Refusal | None:
     """What is wrong with an update, or None."""
     try:
-        column = decode_update(question.path.read_bytes(), question.dim, question.fmt)
+        data = open_with_key(question.path.read_bytes(), question.key)
+        column = decode_update(data, question.dim, question.fmt)
         check_opening(column, question.point, _srs(question.srs_path))
+    except SealError as error:
+        return not_sealed(error)
     except MalformedObject as error:
         return MalformedContent(str(error), field=error.field, limit=error.limit)
     except FieldError as error:
@@ -79,6 +84,13 @@ def answer(question: Question) -> Refusal | None:
             "point: the bytes do not open this commitment", field="point", limit="the commitment of the bytes"
         )
     return None
+
+
+def not_sealed(error: SealError) -> MalformedContent:
+    """What is wrong with how an update is sealed."""
+    return MalformedContent(
+        f"content: {error}", field="content", limit="sealed for this aggregator, and this task, round and sender"
+    )
 
 
 def _answer_later(question: Question) -> Refusal | FileNotFoundError | None:

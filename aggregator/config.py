@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from process.configuration import ChainConfig
+from protocol.sealing import LEAST_RETENTION_SECONDS
 from protocol.wire import is_loopback
 
 
@@ -13,7 +16,9 @@ class AggregatorConfig(ChainConfig):
     """One aggregator of one market."""
 
     data_directory: Path
-    """Holds the database and the content store; belongs to this aggregator alone."""
+    """Holds the content store, and the database unless `state_url` is given; belongs to this aggregator alone."""
+    state_url: SecretStr | None = None
+    """Where the state is: sqlite:///PATH or postgresql://...; by default in a file in `data_directory`."""
     key_file: Path | None = None
     """Keystore, or private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
     password_file: Path | None = None
@@ -40,6 +45,8 @@ class AggregatorConfig(ChainConfig):
     """Stop collecting so long before the commit window closes, if the quorum is there; at most half the window."""
     poll_seconds: float = Field(default=0.5, gt=0, le=60)
     """How often the chain is looked at."""
+    reorg_depth_blocks: int | None = Field(default=None, ge=0, le=1024)
+    """Follow reorganisations of so many blocks, and stop at deeper ones; by default 12, and none on a local chain."""
     max_logrows: int = Field(default=21, ge=10, le=26)
     """Refuse tasks with a larger domain: proofs take memory (512 bytes a row) and time with 2^logrows."""
     proof_workers: int = Field(default=2, ge=1, le=256)
@@ -70,6 +77,8 @@ class AggregatorConfig(ChainConfig):
     """An upload that is slower, once it had `idle_seconds`, is ended."""
     partial_seconds: float = Field(default=3600, gt=0)
     """So long a broken upload can be continued, while its round collects."""
+    retention_seconds: int = Field(default=30 * 24 * 3600, ge=LEAST_RETENTION_SECONDS)
+    """So long an update is kept, which its receipt promises: shorten it only for updates to come."""
     idle_seconds: float = Field(default=30, gt=0)
     """A stream whose other end sends, or takes, nothing for so long is ended."""
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
@@ -87,6 +96,24 @@ class AggregatorConfig(ChainConfig):
         if level not in ("debug", "info", "warning", "error"):
             raise ValueError("it must be debug, info, warning or error")
         return level
+
+    @field_validator("state_url")
+    @classmethod
+    def _known_database(cls, url: SecretStr | None) -> SecretStr | None:
+        try:
+            known = url is None or make_url(url.get_secret_value()).get_backend_name() in ("sqlite", "postgresql")
+        except ArgumentError:
+            known = False
+        if not known:
+            raise ValueError("it must be sqlite:///PATH or postgresql://USER@HOST/DATABASE")
+        return url
+
+    @property
+    def database(self) -> URL:
+        """Where the state is; its password, if any, is not shown."""
+        if self.state_url is None:
+            return URL.create("sqlite", database=str(self.data_directory / "state.sqlite"))
+        return make_url(self.state_url.get_secret_value())
 
     @model_validator(mode="after")
     def _certificate_and_key(self) -> "AggregatorConfig":

@@ -1,5 +1,7 @@
 """Typed errors of the aggregator itself. What it refuses to callers is in `protocol.refusals`."""
 
+from process.errors import ConfigurationError
+
 
 class AggregatorError(Exception):
     """Root of every error raised by `aggregator`."""
@@ -19,6 +21,63 @@ class Disagreement(AggregatorError):
 
 class StateLost(AggregatorError):
     """The chain is ahead of the local state, so that a round's updates or a model are missing here."""
+
+
+class StateTooNew(AggregatorError, ConfigurationError):
+    """The database was written by a later version of this program, which alone knows what is in it.
+
+    Attributes:
+        found: its revision. latest: the last one that is known here.
+    """
+
+    def __init__(self, *, found: str, latest: str) -> None:
+        message = f"state_url: the database has revision {found}, and this version knows those up to {latest}"
+        ConfigurationError.__init__(self, f"{message}; run the version that wrote it, or restore a backup", "state_url")
+        self.found = found
+        self.latest = latest
+
+
+class StateInUse(AggregatorError, ConfigurationError):
+    """Another process has the database open: two would commit and settle the same rounds."""
+
+    def __init__(self, where: str) -> None:
+        ConfigurationError.__init__(self, f"state_url: another aggregator is running on {where}", "state_url")
+
+
+class StateTakenOver(AggregatorError):
+    """Another process has opened the database since this one did, which must not act any more."""
+
+
+class StateUnavailable(AggregatorError):
+    """The database does not answer, or not in time; nothing was written."""
+
+
+class TakenBack(AggregatorError):
+    """A reorganisation of the chain took back what a step rests on: the machine goes on from before it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the chain took back {what}")
+
+
+class ChainBehind(AggregatorError):
+    """The node has not reached a block that was there before: it is catching up, or another one answers."""
+
+
+class DeepReorg(AggregatorError):
+    """The chain has replaced a block that was taken for final. Nothing more is sent.
+
+    Attributes:
+        number: of the block. depth_blocks: how deep it was at least.
+    """
+
+    def __init__(self, number: int, depth_blocks: int) -> None:
+        super().__init__(
+            f"block {number} was {depth_blocks} blocks deep, and the chain now has another one in its place; if the "
+            "node is on a wrong chain, set rpc_url to one that is not, else set reorg_depth_blocks above "
+            f"{depth_blocks} by as much as the chain went back, and start again"
+        )
+        self.number = number
+        self.depth_blocks = depth_blocks
 
 
 class TooManyProofs(AggregatorError):

@@ -16,18 +16,21 @@ from eth_typing import ChecksumAddress
 from merit.v1.types_pb2 import Chunk, Receipt
 from merit.v1.updates_pb2 import Dtype, UpdateHeader, UploadUpdateRequest
 
-from aggregator.checks import Checks, Question
+from aggregator.checks import Checks, Question, not_sealed
 from aggregator.limits import Limits, Pace
 from aggregator.partials import Partial, PartialKey, Partials
 from aggregator.records import Step, Update
 from aggregator.served import Registry, ServedTask
 from aggregator.state import point_already_used, require_same
 from aggregator.tools import Tools, off_loop, spend
+from aggregator.unsealing import key_of_header
 from circuits.bn254 import G1Point
 from circuits.commitment import fits_round
 from contracts.bindings import eip712
+from process import logs
 from protocol import wire
 from protocol.calls import UPLOAD_UPDATE, Claimed, read_call
+from protocol.holders import holder_of
 from protocol.refusals import (
     ContentMismatch,
     Draining,
@@ -40,11 +43,12 @@ from protocol.refusals import (
     RoundNotCollecting,
     TooManyUploads,
 )
+from protocol.sealing import HEADER_BYTES, sealed_update_size_bytes
 from protocol.terms import Derived
 from store.cid import to_text
-from store.errors import StorageFull
+from store.errors import SealError, StorageFull
 from store.local import ContentStore
-from store.objects import update_dtype, update_size_bytes
+from store.objects import update_dtype
 
 _DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
 
@@ -110,6 +114,7 @@ class Intake:
             raise Draining("the service is stopping")
         call, claim = _read_header(await anext(messages, None))
         call.check_signature(self._tools.market.domain, UPLOAD_UPDATE, task_id=claim.task_id, round=claim.round)
+        logs.bind(task=claim.task_id, round=claim.round, trainer=claim.trainer)
         task = await self._registry.get(claim.task_id)
         terms = await task.terms()
         if claim.trainer != task.referee and not await task.has_joined(claim.trainer, self._tools):
@@ -137,12 +142,18 @@ class Intake:
     async def _keep(self, claim: _Claim, terms: Derived, partial: Partial) -> None:
         """Checks an update's bytes and puts them into the store. Another attempt would find the same, so they go."""
         statement = terms.statement
-        question = Question(
-            path=partial.path, dim=statement.dim, fmt=statement.fmt, point=claim.point, srs_path=terms.srs.path
-        )
         try:
+            question = Question(
+                path=partial.path,
+                key=await off_loop(self._key_of, claim, partial.path),
+                dim=statement.dim,
+                fmt=statement.fmt,
+                point=claim.point,
+                srs_path=terms.srs.path,
+            )
             await self.checks.check(question)
-            await off_loop(_put, partial.path, claim.cid, self._tools.store)
+            await off_loop(_put, partial.path, claim, self._tools.store)
+            self._tools.boundary("store.update")
         except FileNotFoundError:
             # The round was sealed while they waited for their check.
             raise LateUpdate(_takes_no_more(claim), field="round") from None
@@ -150,6 +161,16 @@ class Intake:
             partial.discard()
             raise
         partial.discard()
+
+    def _key_of(self, claim: _Claim, path: Path) -> bytes:
+        with path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+        try:
+            return key_of_header(
+                header, task_id=claim.task_id, round=claim.round, sender=claim.trainer, tools=self._tools
+            )
+        except SealError as error:
+            raise not_sealed(error) from None
 
     def receipt(self, update: Update) -> Receipt:
         """The receipt of a durable update; signing is deterministic, so it is the same each time."""
@@ -161,6 +182,7 @@ class Intake:
             point_y=update.point.y,
             cid_digest=eip712.cid_digest(update.cid),
             received_at_seconds=update.received_at_seconds,
+            stored_until_seconds=update.received_at_seconds + self._tools.config.retention_seconds,
         )
         signature = eip712.sign_receipt(self._tools.account, self._tools.market.domain, message)
         return wire.receipt_message(message, update.cid, signature)
@@ -249,11 +271,12 @@ class Intake:
         return partial
 
 
-def _put(path: Path, cid: bytes, store: ContentStore) -> None:
+def _put(path: Path, claim: _Claim, store: ContentStore) -> None:
     """Keeps the bytes of a file, which must still be those that came."""
     found = store.put(path.read_bytes())
-    if found != cid:
-        raise _mismatch(found, cid)
+    if found != claim.cid:
+        raise _mismatch(found, claim.cid)
+    store.pin(found, holder_of(claim.task_id))
 
 
 def _mismatch(found: bytes, expected: bytes) -> ContentMismatch:
@@ -300,10 +323,10 @@ def _check_shape(claim: _Claim, terms: Derived) -> None:
     if claim.dtype != expected_dtype:
         name = Dtype.Name(expected_dtype)
         raise MalformedContent(f"dtype: the task's updates are {name}", field="dtype", limit=name)
-    expected_bytes = update_size_bytes(statement.dim, statement.fmt)
+    expected_bytes = sealed_update_size_bytes(statement.dim, statement.fmt)
     if claim.size_bytes != expected_bytes:
         raise MalformedContent(
-            f"size_bytes: got {claim.size_bytes}, but an update of {statement.dim} entries has {expected_bytes}",
+            f"size_bytes: got {claim.size_bytes}, but a sealed update of {statement.dim} entries has {expected_bytes}",
             field="size_bytes",
             limit=str(expected_bytes),
         )

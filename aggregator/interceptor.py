@@ -8,10 +8,11 @@ import grpc
 from grpc.aio import ServerInterceptor, ServicerContext
 from grpc_status import rpc_status
 
+from aggregator.errors import ChainBehind, StateTakenOver, StateUnavailable
 from aggregator.limits import Limits, address_of
 from contracts.bindings import ChainUnavailable
 from process.logs import Log
-from protocol.refusals import ChainDown, DiskFull, InternalError, Refusal
+from protocol.refusals import ChainDown, DiskFull, InternalError, Refusal, StateDown
 from store.errors import StorageFull
 
 Context = ServicerContext[Any, Any]
@@ -86,8 +87,10 @@ class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the s
         match error:
             case Refusal():
                 return error
-            case ChainUnavailable():
+            case ChainUnavailable() | ChainBehind():
                 return ChainDown("the aggregator's chain does not answer; nothing was lost, try again")
+            case StateUnavailable() | StateTakenOver():
+                return StateDown("the aggregator's database does not answer; nothing was kept, try again")
             case StorageFull():
                 return DiskFull("the aggregator's disk is full; nothing was kept")
         reference = secrets.token_hex(4)

@@ -3,25 +3,48 @@
 Each step reads what is durable, does one thing, and makes it durable with its report; doing a step again does no harm.
 So a process that was killed anywhere resumes at the last report, and looks at the chain before it sends what it may
 have sent already.
+
+The chain is the truth. While a transaction that a step rests on may still be taken back, it is looked at again and
+again; if it is gone, the round goes back to the step before, with a report that says so, and on from there. What cannot
+be undone waits until that cannot happen: a task is taken on, proofs are made, and a task is over, once the blocks that
+they rest on are deep enough.
+
+Every wait of a round ends by the chain's clock, at the latest with the window that it is in.
 """
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from hexbytes import HexBytes
 from web3.types import TxReceipt
 
 from aggregator import anchors, vkas
-from aggregator.errors import Disagreement, StateLost, Stopping
+from aggregator.errors import Disagreement, StateLost, Stopping, TakenBack
+from aggregator.outbox import Outbox
 from aggregator.proofs import Proofs
-from aggregator.records import FINAL_STEPS, Model, Report, Round, Step, Update
+from aggregator.records import FINAL_STEPS, Model, Purpose, Report, Round, Step, Transaction, Update
 from aggregator.served import ServedTask
 from aggregator.tools import Tools, off_loop
 from circuits.bn254 import G1Point
 from circuits.commitment import check_opening
 from circuits.errors import CommitmentMismatch
 from circuits.model import fold
-from contracts.bindings import ProofTerms, RoundState, RoundView, Settlement, Submission, TaskState, TransactionReverted
+from contracts.bindings import (
+    NOBODY,
+    Journal,
+    ProofTerms,
+    RoundState,
+    RoundView,
+    Settlement,
+    Submission,
+    TaskState,
+    TaskView,
+    register_vka,
+)
+from protocol.holders import holder_of
 from protocol.terms import Derived
 from store.cid import to_text
 from store.objects import decode_model, encode_model
@@ -30,6 +53,16 @@ Handler = Callable[[Round], Awaitable[None]]
 
 # Reverts that only say that somebody was faster, or that an earlier attempt went through after all.
 _ALREADY_DONE = ("WrongRound", "WrongRoundState", "WrongTaskState")
+
+_EVENTS = {
+    Purpose.COMMIT: "RoundCommitted",
+    Purpose.SETTLE: "RoundSettled",
+    Purpose.PUBLISH: "ModelPublished",
+    Purpose.EXPIRE: "RoundExpired",
+}
+_STEP_BEFORE = {Purpose.COMMIT: Step.SEALED, Purpose.SETTLE: Step.RULE_PROVEN, Purpose.PUBLISH: Step.SETTLED}
+_SHARE_FOR_DEPTH = 0.25
+"""Of the settle window, for a commit to become final in."""
 
 
 class Machine:
@@ -40,6 +73,7 @@ class Machine:
         self._terms = terms
         self._tools = tools
         self._log = tools.log.bind(task=task.task_id)
+        self._outbox = Outbox(task.task_id, tools)
         self._proofs = Proofs(task.task_id, terms, tools)
         self._started_at = time.monotonic()
         self._handlers: dict[Step, Handler] = {
@@ -52,14 +86,35 @@ class Machine:
         }
 
     async def run(self) -> None:
-        """Until the task is closed and its last model published."""
-        if self._task.view.state == TaskState.FUNDED:
+        """Until the task is closed, its last model published, and both for good."""
+        while True:
+            try:
+                await self._run_rounds()
+                await self._wait_until_final()
+                return
+            except TakenBack as error:
+                self._log.warning("chain.reorganised", reason=str(error))
+                await self._task.wait_for_change(self._task.version, self._tools.config.poll_seconds)
+
+    async def _run_rounds(self) -> None:
+        view = await self._task.refresh(self._tools)
+        if view.state == TaskState.FUNDED:
             await self._open_task()
         if await self._was_cancelled():
             return
         for round in range(self._task.config.rounds):
             if await self._run_round(round) == Step.EXPIRED or await self._ended_with(round):
                 break
+
+    async def _wait_until_final(self) -> None:
+        """Nothing is over before it is as deep as reorganisations are followed."""
+        head = await off_loop(self._tools.finality.look)
+        mark = head.latest
+        while head.final < mark:
+            await self._pause(self._task.version)
+            head = await off_loop(self._tools.finality.look)
+        if (await self._task.refresh(self._tools)).state != TaskState.CLOSED:
+            raise TakenBack("the task's end")
 
     async def _ended_with(self, number: int) -> bool:
         """Whether this was the task's last round: of all that it has, or because it met the target."""
@@ -74,6 +129,7 @@ class Machine:
     async def _run_round(self, number: int) -> Step:
         while True:
             self._require_running()
+            await self._follow_chain()
             round = await off_loop(self._tools.state.round, self._task.task_id, number)
             if round is not None and round.step in FINAL_STEPS:
                 return round.step
@@ -99,14 +155,27 @@ class Machine:
             if genesis is not None and len(self._task.trainers) >= wanted:
                 break
             await self._pause(seen)
-        keys = self._terms.rule_keys
-        if await off_loop(
-            vkas.ensure_registered, self._tools.chain, self._tools.account, view.config.verifier, keys.vka_words
-        ):
-            self._log.info("vka.registered", digest=keys.vka_digest.hex())
-        receipt = await off_loop(self._tools.market.post_bond, self._tools.account, self._task.task_id)
-        self._log.info("task.opened", bond_wei=str(view.config.bond_wei), gas=receipt["gasUsed"])
+        await self._register_key(view.config.verifier)
+        receipt = await self._outbox.send(
+            Purpose.POST_BOND,
+            0,
+            lambda journal: self._tools.market.post_bond(self._tools.account, self._task.task_id, journal),
+            ("WrongTaskState",),
+        )
+        if receipt is not None:
+            self._log.info("task.opened", bond_wei=str(view.config.bond_wei), gas=receipt["gasUsed"])
         await self._task.refresh(self._tools)
+
+    async def _register_key(self, verifier: str) -> None:
+        keys, chain = self._terms.rule_keys, self._tools.chain
+        if await off_loop(vkas.is_registered, chain, verifier, keys.vka_words):
+            return
+
+        def register(journal: Journal) -> TxReceipt:
+            return register_vka(chain, self._tools.account, verifier, keys.vka_words, journal)
+
+        await self._outbox.send(Purpose.REGISTER_KEY, 0, register)
+        self._log.info("vka.registered", digest=keys.vka_digest.hex())
 
     async def _open_round(self, number: int) -> None:
         """Waits until the chain collects this round; the model that it starts from must be here."""
@@ -118,6 +187,8 @@ class Machine:
             if view.state == TaskState.OPEN and view.current_round == number:
                 break
             await self._pause(seen)
+            if view.state == TaskState.FUNDED:
+                raise TakenBack("the bond")
         if await off_loop(self._tools.state.model, self._task.task_id, number) is None:
             raise StateLost(f"model {number} of task {self._task.task_id} is not in this state")
         report = self._report(number, Step.COLLECTING)
@@ -133,20 +204,33 @@ class Machine:
         while True:
             seen = self._task.version
             view = await self._task.refresh(self._tools)
-            if view.state == TaskState.CLOSED:
+            updates = self._joined_of(await self._updates(round))
+            if view.state == TaskState.CLOSED or view.current_round > round.round:
                 break
-            updates = await off_loop(self._tools.state.updates, self._task.task_id, round.round)
+            await self._require_collecting(round, view)
             clock = await self._tools.chain_clock_seconds()
-            waits = clock < round.commit_deadline_seconds - margin and not self._has_all(updates)
+            waits = clock < view.deadline_seconds - margin and not self._has_all(updates)
             if not waits and not anchors.lacking(self._task, updates):
                 break
-            if clock > round.commit_deadline_seconds:
+            if clock > view.deadline_seconds:
                 break
             await self._pause(seen)
         anchor = await off_loop(anchors.anchor_of_round, round.round, self._task, self._terms, self._tools)
         report = self._report(round.round, Step.SEALED)
-        await off_loop(self._tools.state.seal, report, anchor)
+        await off_loop(self._tools.state.seal, report, anchor, {update.trainer for update in updates})
         await self._announce(report, updates=len(updates) if view.state != TaskState.CLOSED else None)
+
+    async def _require_collecting(self, round: Round, view: TaskView) -> None:
+        """The chain may have gone back to before this round, or begin it anew, with another deadline."""
+        if view.state != TaskState.OPEN or view.current_round < round.round:
+            raise TakenBack(f"the beginning of round {round.round}")
+        if view.round_state == RoundState.COLLECTING and view.deadline_seconds != round.commit_deadline_seconds:
+            report = self._report(round.round, Step.COLLECTING)
+            await off_loop(self._tools.state.open_round, report, view.deadline_seconds)
+
+    def _joined_of(self, updates: Sequence[Update]) -> list[Update]:
+        """Those of the referee, and of who is a trainer on chain: a reorganisation may have taken that back."""
+        return [u for u in updates if u.trainer in self._task.joined or u.trainer in (self._task.referee, NOBODY)]
 
     def _has_all(self, updates: Sequence[Update]) -> bool:
         trainers = anchors.trainers_of(self._task, updates)
@@ -158,8 +242,11 @@ class Machine:
         if view.state == RoundState.EXPIRED:
             await self._expired(round)
             return
+        if view.state == RoundState.NONE:
+            raise TakenBack(f"the beginning of round {round.round}")
         receipt = None
         if view.state == RoundState.COLLECTING:
+            await self._require_joined(round, updates)
             if reason := anchors.lacking(self._task, updates):
                 await self._lapse(round, view, reason)
                 return
@@ -171,32 +258,75 @@ class Machine:
         committed = list(zip(view.trainers, map(G1Point._make, view.points), strict=True))
         if committed != [(update.trainer, update.point) for update in updates]:
             raise Disagreement("committed updates", [u.trainer for u in updates], list(view.trainers))
-        report = await self._transaction(round, Step.COMMITTED, receipt, "RoundCommitted")
+        report = await self._transaction(round, Step.COMMITTED, Purpose.COMMIT, receipt)
         await off_loop(self._tools.state.finish, report)
         await self._announce(report, trainers=list(view.trainers))
 
+    async def _require_joined(self, round: Round, updates: list[Update]) -> None:
+        """Whoever the chain does not know as a trainer any more would make it refuse everybody's updates."""
+        await self._task.refresh(self._tools)
+        if len(self._joined_of(updates)) < len(updates):
+            report = self._report(round.round, Step.COLLECTING)
+            await off_loop(self._tools.state.roll_back, report)
+            await self._announce(replace(report, rolled_back=True))
+            raise TakenBack(f"trainers of round {round.round}")
+
     async def _send_commit(self, round: Round, updates: list[Update]) -> TxReceipt | None:
         submissions = [Submission(trainer=u.trainer, point=u.point, cid=u.cid, signature=u.signature) for u in updates]
-        return await self._send(
-            lambda: self._tools.market.commit_round(self._tools.account, self._task.task_id, round.round, submissions),
-            (*_ALREADY_DONE, "CommitWindowClosed"),
-        )
+
+        def commit(journal: Journal) -> TxReceipt:
+            return self._tools.market.commit_round(
+                self._tools.account, self._task.task_id, round.round, submissions, journal
+            )
+
+        return await self._outbox.send(Purpose.COMMIT, round.round, commit, (*_ALREADY_DONE, "CommitWindowClosed"))
 
     async def _prove_linear(self, round: Round) -> None:
         if await self._window_closed(round):
             return
-        proof = await self._proofs.linear(round.round, await self._updates(round))
-        report = self._report(round.round, Step.LINEAR_PROVEN)
-        await off_loop(self._tools.state.finish, report)
-        await self._announce(report, proof_bytes=len(proof.data))
+        await self._wait_for_depth(round)
+        async with self._within_window(round):
+            proof = await self._proofs.linear(round.round, await self._updates(round))
+            report = self._report(round.round, Step.LINEAR_PROVEN)
+            await off_loop(self._tools.state.finish, report)
+            await self._announce(report, proof_bytes=len(proof.data))
+
+    async def _wait_for_depth(self, round: Round) -> None:
+        """Proofs of a commitment are few. Which ones there are is settled first, as long as time is left for them."""
+        window_seconds = self._task.config.settle_window_seconds
+        while not await off_loop(self._outbox.is_deep, Purpose.COMMIT, round.round):
+            view = await self._round_view(round)
+            left_seconds = view.settle_deadline_seconds - await self._tools.chain_clock_seconds()
+            if view.state == RoundState.COMMITTED and left_seconds < (1 - _SHARE_FOR_DEPTH) * window_seconds:
+                self._log.warning("commit.shallow", round=round.round)
+                return
+            if view.state > RoundState.COMMITTED:
+                return
+            await self._pause(self._task.version)
 
     async def _prove_rule(self, round: Round) -> None:
         if await self._window_closed(round):
             return
-        judged = await self._proofs.rule(round.round, await self._updates(round))
-        report = self._report(round.round, Step.RULE_PROVEN)
-        await off_loop(self._tools.state.judge, report, judged.accept, judged.score)
-        await self._announce(report, proof_bytes=len(judged.proof.data), accept=judged.accept, score=judged.score)
+        async with self._within_window(round):
+            judged = await self._proofs.rule(round.round, await self._updates(round))
+            report = self._report(round.round, Step.RULE_PROVEN)
+            await off_loop(self._tools.state.judge, report, judged.accept, judged.score)
+            await self._announce(report, proof_bytes=len(judged.proof.data), accept=judged.accept, score=judged.score)
+
+    @asynccontextmanager
+    async def _within_window(self, round: Round) -> AsyncIterator[None]:
+        """Gives up what takes longer than the round has left; the next attempt finds the window closed."""
+        view = await self._round_view(round)
+        left_seconds = None
+        if view.state == RoundState.COMMITTED:
+            left_seconds = view.settle_deadline_seconds - await off_loop(self._tools.chain.now_seconds) + 1
+        limit = asyncio.timeout(left_seconds)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
 
     async def _settle(self, round: Round) -> None:
         updates = await self._updates(round)
@@ -205,22 +335,26 @@ class Machine:
             if await self._window_closed(round):
                 return
             settlement = await self._settlement(round, updates)
-            receipt = await self._send(
-                lambda: self._tools.market.settle_round(
-                    self._tools.account, self._task.task_id, round.round, settlement
-                ),
-                (*_ALREADY_DONE, "SettleWindowClosed"),
+
+            def settle(journal: Journal) -> TxReceipt:
+                return self._tools.market.settle_round(
+                    self._tools.account, self._task.task_id, round.round, settlement, journal
+                )
+
+            receipt = await self._outbox.send(
+                Purpose.SETTLE, round.round, settle, (*_ALREADY_DONE, "SettleWindowClosed")
             )
             view = await self._round_view(round)
         if view.state == RoundState.EXPIRED:
             await self._expired(round)
             return
         if view.state != RoundState.SETTLED:
-            return  # the window has closed meanwhile: the next attempt waits for the round's end
+            await self._pause(self._task.version)
+            return  # the window has closed meanwhile: the next attempt ends the round
         outcome = [(update.accepted, update.score) for update in updates]
         if list(zip(view.accept, view.scores, strict=True)) != outcome:
             raise Disagreement("settled outcome", outcome, (view.accept, view.scores))
-        report = await self._transaction(round, Step.SETTLED, receipt, "RoundSettled")
+        report = await self._transaction(round, Step.SETTLED, Purpose.SETTLE, receipt)
         await off_loop(self._tools.state.settle, report, view.paid_wei)
         await self._announce(
             report,
@@ -249,16 +383,21 @@ class Machine:
     async def _publish(self, round: Round) -> None:
         """Makes the next model, checks it against the chain's commitment, and says where it is."""
         view = await self._round_view(round)
-        assert view.model is not None
+        if view.model is None:
+            raise TakenBack(f"the settlement of round {round.round}")
         updates = [update for update in await self._updates(round) if update.accepted]
         model = await off_loop(self._next_model, round, updates, G1Point(*view.model))
         await off_loop(self._tools.state.put_model, model)
         receipt = None
         if view.model_cid is None:
-            receipt = await off_loop(
-                self._tools.market.publish_model, self._tools.account, self._task.task_id, round.round, model.cid
-            )
-        report = await self._transaction(round, Step.PUBLISHED, receipt, "ModelPublished")
+
+            def publish(journal: Journal) -> TxReceipt:
+                return self._tools.market.publish_model(
+                    self._tools.account, self._task.task_id, round.round, model.cid, journal
+                )
+
+            receipt = await self._outbox.send(Purpose.PUBLISH, round.round, publish)
+        report = await self._transaction(round, Step.PUBLISHED, Purpose.PUBLISH, receipt)
         await off_loop(self._tools.state.finish, report)
         await self._announce(report, cid=to_text(model.cid), version=model.version)
 
@@ -267,17 +406,19 @@ class Machine:
         before = self._tools.state.model(self._task.task_id, round.round)
         if before is None:
             raise StateLost(f"model {round.round} of task {self._task.task_id} is not in this state")
-        columns = anchors.columns_of(accepted, statement, store)
+        columns = anchors.columns_of(accepted, statement, self._tools)
         after = fold(decode_model(store.get(before.cid), statement.dim), columns, statement.slots)
         try:
             check_opening(after, commitment, self._terms.srs)
         except CommitmentMismatch as error:
             raise Disagreement(f"model after round {round.round}", "the chain's commitment", error) from error
         data = encode_model(after)
+        cid = store.put_for(holder_of(self._task.task_id), data)
+        self._tools.boundary("store.model")
         return Model(
             task_id=self._task.task_id,
             version=round.round + 1,
-            cid=store.put(data),
+            cid=cid,
             size_bytes=len(data),
             point=commitment,
         )
@@ -289,16 +430,10 @@ class Machine:
         while await self._tools.chain_clock_seconds() <= view.commit_deadline_seconds:
             await self._pause(self._task.version)
         self._log.warning("round.lapsed", round=round.round, reason=reason)
-        await self._send(
-            lambda: self._tools.market.expire_round(self._tools.account, self._task.task_id, round.round),
-            _ALREADY_DONE,
-        )
-        # The chain's own clock may be behind ours: then the call above came too early, and is made again.
-        if (await self._round_view(round)).state == RoundState.EXPIRED:
-            await self._expired(round)
+        await self._expire(round)
 
     async def _window_closed(self, round: Round) -> bool:
-        """Whether a committed round can no longer be settled; if so, waits until somebody has ended it."""
+        """Whether a committed round can no longer be settled; if so, ends it, unless somebody has: the bond is lost."""
         view = await self._round_view(round)
         if view.state == RoundState.EXPIRED:
             await self._expired(round)
@@ -308,12 +443,52 @@ class Machine:
         if await off_loop(self._tools.chain.now_seconds) <= view.settle_deadline_seconds:
             return False
         self._log.error("round.missed", round=round.round, settle_deadline_seconds=view.settle_deadline_seconds)
-        await self._pause(self._task.version)
+        await self._expire(round)
         return True
 
-    async def _expired(self, round: Round) -> None:
-        report = self._report(round.round, Step.EXPIRED)
+    async def _expire(self, round: Round) -> None:
+        def expire(journal: Journal) -> TxReceipt:
+            return self._tools.market.expire_round(self._tools.account, self._task.task_id, round.round, journal)
+
+        # The chain's own clock may be behind ours: then this comes too early, and is done again.
+        receipt = await self._outbox.send(Purpose.EXPIRE, round.round, expire, (*_ALREADY_DONE, "WindowStillOpen"))
+        if (await self._round_view(round)).state == RoundState.EXPIRED:
+            await self._expired(round, receipt)
+        else:
+            await self._pause(self._task.version)
+
+    async def _expired(self, round: Round, receipt: TxReceipt | None = None) -> None:
+        report = await self._transaction(round, Step.EXPIRED, Purpose.EXPIRE, receipt)
         await off_loop(self._tools.state.finish, report)
+        await self._announce(report)
+
+    # --------------------------------------------------------- reorganisations
+
+    async def _follow_chain(self) -> None:
+        """Takes back the steps whose transactions the chain has taken back.
+
+        Raises:
+            TakenBack: there were some.
+        """
+        gone = await off_loop(self._outbox.taken_back)
+        if not gone:
+            return
+        # A later round rests on the earlier ones, so it goes back first.
+        for number in sorted({transaction.round for transaction in gone}, reverse=True):
+            await self._roll_back(number, [transaction for transaction in gone if transaction.round == number])
+        raise TakenBack(", ".join(f"{t.purpose.name.lower()} of round {t.round}" for t in gone))
+
+    async def _roll_back(self, number: int, gone: list[Transaction]) -> None:
+        state, task_id = self._tools.state, self._task.task_id
+        round = await off_loop(state.round, task_id, number)
+        if round is None:  # the bond, before its first round
+            for transaction in gone:
+                await off_loop(state.put_transaction, replace(transaction, block=None))
+            return
+        steps = {**_STEP_BEFORE, Purpose.EXPIRE: await off_loop(state.step_before_end, task_id, number)}
+        step = min(round.step, *(steps.get(transaction.purpose, round.step) for transaction in gone))
+        report = replace(self._report(number, step), rolled_back=True)
+        await off_loop(state.roll_back, report, gone)
         await self._announce(report)
 
     # -------------------------------------------------------------------- tools
@@ -322,6 +497,7 @@ class Machine:
         """Until the task has changed since version `seen`, or it is time to look at the chain again."""
         await self._task.wait_for_change(seen, self._tools.config.poll_seconds)
         self._require_running()
+        await self._follow_chain()
 
     def _require_running(self) -> None:
         if self._tools.draining.is_set():
@@ -333,25 +509,22 @@ class Machine:
     async def _round_view(self, round: Round) -> RoundView:
         return await off_loop(self._tools.market.round, self._task.task_id, round.round)
 
-    async def _send(self, call: Callable[[], TxReceipt], harmless: tuple[str, ...]) -> TxReceipt | None:
-        """The receipt; None if the chain refused for a reason that the caller finds in the chain's state."""
-        try:
-            return await off_loop(call)
-        except TransactionReverted as error:
-            if error.error_name not in harmless:
-                raise
-            self._log.warning("transaction.refused", function=error.function, error=error.error_name)
-            return None
-
-    async def _transaction(self, round: Round, step: Step, receipt: TxReceipt | None, event: str) -> Report:
-        """The report of a step that is a transaction; one that was sent before a restart is found by its event."""
-        mined = receipt if receipt is not None else await self._receipt_of(round, event)
-        return self._report(round.round, step, gas_used=mined["gasUsed"], transaction=bytes(mined["transactionHash"]))
+    async def _transaction(self, round: Round, step: Step, purpose: Purpose, receipt: TxReceipt | None) -> Report:
+        """The report of a step that is a transaction; one that somebody else sent is found by its event."""
+        if receipt is None:
+            receipt = await self._receipt_of(round, _EVENTS[purpose])
+            await self._outbox.note(purpose, round.round, receipt)
+        return self._report(
+            round.round, step, gas_used=receipt["gasUsed"], transaction=bytes(receipt["transactionHash"])
+        )
 
     async def _receipt_of(self, round: Round, event: str) -> TxReceipt:
         events = await off_loop(self._tools.market.events, self._task.task_id, round=round.round)
-        found = next(entry for entry in events if entry.name == event)
-        return await off_loop(self._tools.chain.wait, HexBytes(found.tx_hash))
+        for found in (entry for entry in events if entry.name == event):
+            receipt = await off_loop(self._tools.chain.receipt, HexBytes(found.tx_hash))
+            if receipt is not None:
+                return receipt
+        raise TakenBack(f"{event} of round {round.round}")
 
     def _report(self, round: int, step: Step, *, gas_used: int = 0, transaction: bytes = b"") -> Report:
         return Report(
@@ -367,11 +540,12 @@ class Machine:
     async def _announce(self, report: Report, **details: object) -> None:
         self._tools.telemetry.metrics.finished_step(report, details)
         self._log.info(
-            f"round.{report.step.name.lower()}",
+            "round.taken_back" if report.rolled_back else f"round.{report.step.name.lower()}",
             round=report.round,
             seconds=round(report.seconds, 3),
             gas=report.gas_used,
             transaction="0x" + report.transaction.hex() if report.transaction else None,
+            **({"step": report.step.name.lower()} if report.rolled_back else {}),
             **details,
         )
         await self._task.notify()

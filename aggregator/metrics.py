@@ -1,12 +1,14 @@
 """What a running aggregator counts. Names carry their units; labels have few values: no id but the task's."""
 
 import shutil
-from collections.abc import Mapping
+from collections import Counter as Counts
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from aggregator.jobs import JobState, JobView
 from aggregator.records import Layer, Report, Step
 
 _CALL_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, float("inf"))
@@ -62,6 +64,12 @@ class Metrics:
         self.workers_resident_bytes.set_function(_children_bytes)
         for layer in Layer:
             self.proof_seconds.labels(layer.name.lower())
+
+    def count_jobs(self, jobs: Sequence[JobView]) -> None:
+        """The jobs that there are now."""
+        states = Counts(job.state for job in jobs)
+        for state in JobState:
+            self.proof_jobs.labels(state.name.lower()).set(states[state])
 
     def watch_disk(self, directory: Path) -> None:
         """Looks at the directory's file system at each scrape."""

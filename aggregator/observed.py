@@ -145,10 +145,8 @@ class _Call:
         """The next message of a stream; of an upload, its bytes are counted."""
         message = await self._context.read()
         if message is not grpc.aio.EOF:  # type: ignore[attr-defined]
-            part = message.WhichOneof("part") if "part" in message.DESCRIPTOR.oneofs_by_name else None
-            if part == "header":
-                self.asks(message.header)
-            elif part == "chunk":
+            is_chunk = "part" in message.DESCRIPTOR.oneofs_by_name and message.WhichOneof("part") == "chunk"
+            if is_chunk:
                 self._telemetry.metrics.upload_bytes.inc(len(message.chunk.data))
         return message
 

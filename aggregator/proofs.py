@@ -7,10 +7,12 @@ from aggregator.errors import Disagreement, StateLost
 from aggregator.jobs import ColumnAt, LinearJob, RuleJob
 from aggregator.records import Layer, Update
 from aggregator.tools import Tools, off_loop
+from aggregator.unsealing import key_of_update
 from circuits.linear import update_argument
 from circuits.linear.gram import gram, padded, upper_triangle
 from circuits.proof import Proof
 from contracts.bindings import NOBODY, proof_context
+from protocol.holders import holder_of
 from protocol.terms import Derived
 
 
@@ -63,7 +65,7 @@ class Proofs:
             fmt=statement.fmt,
             key=self._terms.update_key.data,
             context=proof_context(self._tools.market.domain, self._task_id, round),
-            columns=tuple(map(_column_at, updates)),
+            columns=await off_loop(self._columns_at, updates),
             points=points,
         )
         with self._tools.telemetry.proof(Layer.LINEAR):
@@ -72,6 +74,7 @@ class Proofs:
             await off_loop(
                 update_argument.verify, self._terms.update_key, context=job.context, points=points, proof=proof
             )
+        self._tools.boundary("proof.linear")
         return proof
 
     async def rule(self, round: int, updates: list[Update]) -> Judged:
@@ -89,6 +92,7 @@ class Proofs:
         if proof is None:
             with self._tools.telemetry.proof(Layer.RULE):
                 proof = await self._prove(round, inputs)
+            self._tools.boundary("proof.rule")
         expected = (*(x for vector in inputs for x in vector), *accept, *score)
         _require_equal("instances of the rule proof", expected, proof.instances)
         await off_loop(self._keep, round, Layer.RULE, proof)
@@ -112,19 +116,26 @@ class Proofs:
         return linear, rule
 
     def _gram(self, updates: list[Update]) -> list[list[int]]:
-        return gram(columns_of(updates, self._terms.statement, self._tools.store))
+        return gram(columns_of(updates, self._terms.statement, self._tools))
+
+    def _columns_at(self, updates: list[Update]) -> tuple[ColumnAt, ...]:
+        return tuple(
+            ColumnAt(
+                cid=update.cid,
+                form="model" if update.trainer == NOBODY else "update",
+                key=key_of_update(update, self._tools),
+            )
+            for update in updates
+        )
 
     def _stored(self, round: int, layer: Layer) -> Proof | None:
         cid = self._tools.state.proof(self._task_id, round, layer)
         return None if cid is None else Proof.from_json(self._tools.store.get(cid).decode())
 
     def _keep(self, round: int, layer: Layer, proof: Proof) -> None:
-        cid = self._tools.store.put(proof.to_json().encode())
+        cid = self._tools.store.put_for(holder_of(self._task_id), proof.to_json().encode())
+        self._tools.boundary("store.proof")
         self._tools.state.put_proof(self._task_id, round, layer, cid)
-
-
-def _column_at(update: Update) -> ColumnAt:
-    return ColumnAt(cid=update.cid, form="model" if update.trainer == NOBODY else "update")
 
 
 def _require_equal(what: str, expected: object, found: object) -> None:

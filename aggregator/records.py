@@ -31,6 +31,17 @@ class Layer(IntEnum):
     RULE = 2
 
 
+class Purpose(IntEnum):
+    """What a transaction of the aggregator is for; the numbers are those of the database."""
+
+    REGISTER_KEY = 1
+    POST_BOND = 2
+    COMMIT = 3
+    SETTLE = 4
+    PUBLISH = 5
+    EXPIRE = 6
+
+
 @dataclass(frozen=True, kw_only=True)
 class Round:
     """Attributes:
@@ -81,14 +92,42 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """One that a step rests on.
+
+    Attributes:
+        round: 0 where it is not for a round.
+        raw: as it was signed; empty if somebody else's did the same.
+        block: where it was last seen mined, or None.
+    """
+
+    task_id: int
+    round: int
+    purpose: Purpose
+    hash: bytes
+    raw: bytes = b""
+    block: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A block that was final at a depth."""
+
+    depth_blocks: int
+    number: int
+    hash: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """A finished step.
+    """Where a round is: a finished step, or the one that it was taken back to.
 
     Attributes:
         cursor: grows with each report; 0 before it is stored.
         seconds: how long the step took.
         gas_used: 0 unless the step was a transaction.
         transaction: its hash, or b"".
+        rolled_back: the chain took back what came after this step.
     """
 
     cursor: int = 0
@@ -99,3 +138,4 @@ class Report:
     seconds: float
     gas_used: int = 0
     transaction: bytes = b""
+    rolled_back: bool = False

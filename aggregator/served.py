@@ -9,7 +9,7 @@ from eth_typing import ChecksumAddress
 
 from aggregator.records import Report
 from aggregator.tools import Tools, off_loop
-from contracts.bindings import Anchor, MalformedTask, TaskConfig, TaskState, TaskView
+from contracts.bindings import Anchor, MalformedTask, MarketEvent, TaskConfig, TaskState, TaskView
 from protocol.refusals import InvalidField, UnknownTask
 from protocol.terms import Derived
 
@@ -42,6 +42,7 @@ class ServedTask:
         self._changed = asyncio.Condition()
         self._version = 0
         self.journal = Journal(view.task_id)
+        self._final_joined: set[ChecksumAddress] = set()
         self._logs_from = view.created_at_block
 
     @property
@@ -96,15 +97,21 @@ class ServedTask:
     async def refresh(self, tools: Tools) -> TaskView:
         """Looks at the chain: state and trainers."""
         before = (self.view.state, self.view.current_round, self.view.round_state, len(self.joined))
-        latest = await off_loop(tools.chain.block_number)
-        if latest >= self._logs_from:
-            events = await off_loop(tools.market.events, self.task_id, self._logs_from, latest)
-            self.joined.update(event.args["trainer"] for event in events if event.name == "TrainerJoined")
-            self._logs_from = latest + 1
+        await off_loop(self._look_at_trainers, tools)
         self.view = await off_loop(tools.market.task, self.task_id)
         if before != (self.view.state, self.view.current_round, self.view.round_state, len(self.joined)):
             await self.notify()
         return self.view
+
+    def _look_at_trainers(self, tools: Tools) -> None:
+        """From the logs; those of blocks that may be taken back are read each time."""
+        head = tools.finality.look()
+        events = (
+            tools.market.events(self.task_id, self._logs_from, head.latest) if head.latest >= self._logs_from else []
+        )
+        self._final_joined = _after([e for e in events if e.block_number <= head.final], self._final_joined)
+        self.joined = _after([e for e in events if e.block_number > head.final], self._final_joined)
+        self._logs_from = max(self._logs_from, head.final + 1)
 
     async def has_joined(self, trainer: ChecksumAddress, tools: Tools) -> bool:
         """Whether an address has joined: asked of the chain unless known, for it may have just done so."""
@@ -151,8 +158,19 @@ class Journal:
                 return
 
 
+def _after(events: list[MarketEvent], joined: set[ChecksumAddress]) -> set[ChecksumAddress]:
+    """Who has joined after these events."""
+    joined = set(joined)
+    for event in events:
+        if event.name == "TrainerJoined":
+            joined.add(event.args["trainer"])
+        elif event.name == "TrainerLeft":
+            joined.discard(event.args["trainer"])
+    return joined
+
+
 class Registry:
-    """The tasks of this aggregator, found on chain.
+    """The tasks of this aggregator, found on chain once their creation is final.
 
     Attributes:
         tasks: by id.
@@ -187,8 +205,12 @@ class Registry:
             await asyncio.sleep(self._looked_at + _DISCOVERY_PAUSE_SECONDS - asked_at)
             began_at = time.monotonic()
             market, known = self._tools.market, await off_loop(self._tools.state.tasks)
+            head = await off_loop(self._tools.finality.look)
             while page := await off_loop(market.tasks, self._seen + 1):
                 for view in page:
+                    if not isinstance(view, MalformedTask) and view.created_at_block > head.final:
+                        self._looked_at = began_at
+                        return
                     if isinstance(view, MalformedTask):
                         # A stranger's, or of no rule that could be served.
                         self._tools.log.warning("task.malformed", task=view.task_id, reason=str(view))

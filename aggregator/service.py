@@ -9,7 +9,16 @@ from contextlib import ExitStack, suppress
 from typing import TypeVar
 
 from aggregator.config import AggregatorConfig
-from aggregator.errors import Disagreement, StateLost, Stopping, TooManyProofs
+from aggregator.errors import (
+    AggregatorError,
+    DeepReorg,
+    Disagreement,
+    StateLost,
+    StateTakenOver,
+    Stopping,
+    TooManyProofs,
+)
+from aggregator.finality import Finality
 from aggregator.jobs import Jobs, Pool
 from aggregator.jobs.choice import pool_of
 from aggregator.machine import Machine
@@ -34,6 +43,8 @@ _SWEEP_SECONDS = 10.0
 _THREADS = 32
 # Fatal for a task: another attempt would give the same answer.
 _FINAL = (Disagreement, StateLost, TooManyProofs)
+# Fatal for the process: what it knows is not the chain's, or not its own any more.
+_FATAL = (DeepReorg, StateTakenOver)
 
 
 async def serve(config: AggregatorConfig, *, human: bool = False) -> None:
@@ -62,7 +73,14 @@ class Aggregator:
         port: where it listens, once it does. server: what answers there.
     """
 
-    def __init__(self, config: AggregatorConfig, *, prover: Prover | None = None, pool: Pool | None = None) -> None:
+    def __init__(
+        self,
+        config: AggregatorConfig,
+        *,
+        prover: Prover | None = None,
+        pool: Pool | None = None,
+        boundary: Callable[[str], None] = lambda _: None,
+    ) -> None:
         account = load_account(config.key_file, password_file=config.password_file)
         chain = Chain(config.rpc_url)
         market = Market(chain, config.market)
@@ -71,7 +89,7 @@ class Aggregator:
         prover = prover or Prover()
         log = logs.get(role="aggregator")
         jobs = Jobs(pool or pool_of(config, store, prover), log)
-        state = State(config.data_directory / "state.sqlite", identity)
+        state = State(config.database, identity, boundary)
         store.remove_drafts()
         self.port = 0
         self.server: Server | None = None
@@ -84,11 +102,14 @@ class Aggregator:
             jobs=jobs,
             state=state,
             store=store,
+            finality=Finality(chain, state, config.reorg_depth_blocks),
+            boundary=boundary,
             log=log,
             telemetry=Telemetry(traces=tracing.from_environment("meritproof-aggregator")),
         )
         self.registry = Registry(self.tools)
         self._machines: set[asyncio.Task[None]] = set()
+        self._failure: AggregatorError | None = None
 
     def stop(self) -> None:
         """Asks for an orderly end: calls are refused, the steps under way finish."""
@@ -102,6 +123,11 @@ class Aggregator:
         self.tools.telemetry.traces.close()
 
     async def run(self) -> None:
+        """Serves until `stop`.
+
+        Raises:
+            DeepReorg, StateTakenOver: it must not go on.
+        """
         with ExitStack() as stack:
             self._serve_metrics(stack)
             await self._run()
@@ -121,13 +147,15 @@ class Aggregator:
             chain_id=self.tools.chain.chain_id,
             market=self.tools.market.address,
         )
-        works = (self._discover(), self._start_machines(), self._sweep(server), self._sample())
+        works = (self._discover(), self._start_machines(), self._sweep(server), self._sample(), self._count_jobs())
         workers = [asyncio.create_task(work) for work in works]
         try:
             await self.tools.draining.wait()
         finally:
             self.tools.draining.set()
             await self._drain(server, workers)
+        if self._failure is not None:
+            raise self._failure
 
     def _serve_metrics(self, stack: ExitStack) -> None:
         config, counted = self.tools.config, self.tools.telemetry.metrics
@@ -148,6 +176,14 @@ class Aggregator:
             except BindingsError:
                 counted.chain_up.set(0)
             await asyncio.sleep(_SAMPLE_SECONDS)
+
+    async def _count_jobs(self) -> None:
+        """Counts proofs that wait and that are made, at each change."""
+        counted = self.tools.telemetry.metrics
+        while True:
+            seen = self.tools.jobs.snapshot()
+            counted.count_jobs(seen.jobs)
+            await self.tools.jobs.wait_for_change(seen.version, _SAMPLE_SECONDS)
 
     async def _discover(self) -> None:
         """Looks for new tasks for as long as the process runs."""
@@ -207,6 +243,11 @@ class Aggregator:
                 return await action()
             except (*_FINAL, Stopping, UnacceptableTerms):
                 raise
+            except _FATAL as error:
+                self.tools.log.critical("service.failed", error=str(error))
+                self._failure = error
+                self.stop()
+                raise Stopping from error
             except Exception as error:
                 if self.tools.draining.is_set():
                     raise Stopping from error

@@ -1,10 +1,23 @@
-"""Tables of the aggregator's durable state. Amounts are decimal text, for they pass 64 bits."""
+"""Tables of the aggregator's durable state, and records as their rows. Amounts are decimal text: they pass 64 bits."""
 
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, LargeBinary, String, UniqueConstraint, text
+from eth_utils.address import to_checksum_address
+from sqlalchemy import (
+    BigInteger,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from aggregator.records import Checkpoint, Model, Purpose, Report, Round, Step, Transaction, Update
+from circuits.bn254 import G1Point
 from contracts.bindings import NOBODY
 
 # SQLite's integers have 64 bits under every name, but only INTEGER counts up by itself.
@@ -20,7 +33,7 @@ class Base(DeclarativeBase):
 
 
 class IdentityRow(Base):
-    """Whose state this is: a database serves one aggregator of one market on one chain."""
+    """Whose state this is: a database serves one aggregator of one market on one chain. And which process has it."""
 
     __tablename__ = "identity"
 
@@ -45,6 +58,14 @@ class RoundRow(Base):
     round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     step: Mapped[int]
     commit_deadline_seconds: Mapped[int]
+
+    def record(self) -> Round:
+        return Round(
+            task_id=self.task_id,
+            round=self.round,
+            step=Step(self.step),
+            commit_deadline_seconds=self.commit_deadline_seconds,
+        )
 
 
 class UpdateRow(Base):
@@ -75,6 +96,36 @@ class UpdateRow(Base):
     score: Mapped[int | None]
     paid_wei: Mapped[str | None]
 
+    @classmethod
+    def of(cls, update: Update) -> "UpdateRow":
+        """A new row; slot and outcome stay open."""
+        x, y = coordinates(update.point)
+        return cls(
+            task_id=update.task_id,
+            round=update.round,
+            trainer=update.trainer,
+            point_x=x,
+            point_y=y,
+            cid=update.cid,
+            signature=update.signature,
+            received_at_seconds=update.received_at_seconds,
+        )
+
+    def record(self) -> Update:
+        return Update(
+            task_id=self.task_id,
+            round=self.round,
+            trainer=to_checksum_address(self.trainer),
+            point=_point(self.point_x, self.point_y),
+            cid=self.cid,
+            signature=self.signature,
+            received_at_seconds=self.received_at_seconds,
+            slot=self.slot,
+            accepted=self.accepted,
+            score=self.score,
+            paid_wei=None if self.paid_wei is None else int(self.paid_wei),
+        )
+
 
 class ModelRow(Base):
     """A global model in the content store. Version 0 is the genesis model, r + 1 the one after round r."""
@@ -87,6 +138,27 @@ class ModelRow(Base):
     size_bytes: Mapped[int]
     point_x: Mapped[bytes]
     point_y: Mapped[bytes]
+
+    @classmethod
+    def of(cls, model: Model) -> "ModelRow":
+        x, y = coordinates(model.point)
+        return cls(
+            task_id=model.task_id,
+            version=model.version,
+            cid=model.cid,
+            size_bytes=model.size_bytes,
+            point_x=x,
+            point_y=y,
+        )
+
+    def record(self) -> Model:
+        return Model(
+            task_id=self.task_id,
+            version=self.version,
+            cid=self.cid,
+            size_bytes=self.size_bytes,
+            point=_point(self.point_x, self.point_y),
+        )
 
 
 class ProofRow(Base):
@@ -122,12 +194,15 @@ class NonceRow(Base):
 
 
 class JournalRow(Base):
-    """A finished step, with the transaction that it took, if it took one. The key is the watchers' cursor."""
+    """Where a round is, with the transaction that brought it there, if one did. The key is the watchers' cursor.
+
+    Rows are added only: a step that the chain took back is followed by a row that says so.
+    """
 
     __tablename__ = "journal"
     __table_args__ = (
         ForeignKeyConstraint(["task_id", "round"], ["rounds.task_id", "rounds.round"]),
-        UniqueConstraint("task_id", "round", "step"),
+        Index("journal_of_task", "task_id", "cursor"),
     )
 
     cursor: Mapped[int] = mapped_column(primary_key=True)
@@ -138,3 +213,95 @@ class JournalRow(Base):
     seconds: Mapped[float]
     gas_used: Mapped[int]
     transaction: Mapped[bytes]
+    rolled_back: Mapped[bool] = mapped_column(server_default=false())
+
+    @classmethod
+    def of(cls, report: Report) -> "JournalRow":
+        """A new row; the database gives it its cursor."""
+        return cls(
+            task_id=report.task_id,
+            round=report.round,
+            step=report.step,
+            finished_at_seconds=report.finished_at_seconds,
+            seconds=report.seconds,
+            gas_used=report.gas_used,
+            transaction=report.transaction,
+            rolled_back=report.rolled_back,
+        )
+
+    def record(self) -> Report:
+        return Report(
+            cursor=self.cursor,
+            task_id=self.task_id,
+            round=self.round,
+            step=Step(self.step),
+            finished_at_seconds=self.finished_at_seconds,
+            seconds=self.seconds,
+            gas_used=self.gas_used,
+            transaction=self.transaction,
+            rolled_back=self.rolled_back,
+        )
+
+
+class TransactionRow(Base):
+    """The latest transaction for a purpose, durable before it is sent. Nothing final: the chain says what became of it.
+
+    `raw` is empty where somebody else sent it. `block` is where it was last seen mined.
+    """
+
+    __tablename__ = "transactions"
+
+    task_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    purpose: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hash: Mapped[bytes]
+    raw: Mapped[bytes]
+    block: Mapped[int | None]
+
+    @classmethod
+    def of(cls, transaction: Transaction) -> "TransactionRow":
+        return cls(
+            task_id=transaction.task_id,
+            round=transaction.round,
+            purpose=transaction.purpose,
+            hash=transaction.hash,
+            raw=transaction.raw,
+            block=transaction.block,
+        )
+
+    def record(self) -> Transaction:
+        return Transaction(
+            task_id=self.task_id,
+            round=self.round,
+            purpose=Purpose(self.purpose),
+            hash=self.hash,
+            raw=self.raw,
+            block=self.block,
+        )
+
+
+class CheckpointRow(Base):
+    """The latest block that was so deep that nothing up to it is looked at again. There is one row."""
+
+    __tablename__ = "checkpoint"
+
+    depth_blocks: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int]
+    hash: Mapped[bytes]
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> "CheckpointRow":
+        return cls(depth_blocks=checkpoint.depth_blocks, number=checkpoint.number, hash=checkpoint.hash)
+
+    def record(self) -> Checkpoint:
+        return Checkpoint(depth_blocks=self.depth_blocks, number=self.number, hash=self.hash)
+
+
+def coordinates(point: G1Point) -> tuple[bytes, bytes]:
+    """x and y as columns hold them."""
+    x, y = (c.to_bytes(32, "big") for c in point)
+    return x, y
+
+
+def _point(x: bytes, y: bytes) -> G1Point:
+    return G1Point(int.from_bytes(x, "big"), int.from_bytes(y, "big"))

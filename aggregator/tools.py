@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 from eth_account.signers.local import LocalAccount
 
 from aggregator.config import AggregatorConfig
+from aggregator.finality import Finality
 from aggregator.jobs import Jobs
 from aggregator.state import State
 from aggregator.telemetry import Telemetry
@@ -29,6 +30,7 @@ class Tools:
     """Attributes:
     prover: for keys; proofs are made by jobs.
     draining: set once the process has been asked to stop.
+    boundary: called by name wherever a killed process would leave something half done; tests end it there.
     """
 
     config: AggregatorConfig
@@ -39,8 +41,10 @@ class Tools:
     jobs: Jobs
     state: State
     store: ContentStore
+    finality: Finality
     log: Log
     telemetry: Telemetry = field(default_factory=Telemetry)
+    boundary: Callable[[str], None] = lambda _: None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     _provers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="prover"))
 

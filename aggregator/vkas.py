@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from eth_account.signers.local import LocalAccount
-
-from contracts.bindings import Chain, TransactionReverted, artifacts, register_vka
+from contracts.bindings import Chain, TransactionReverted, artifacts
 
 _NOT_REGISTERED = "VKA not registered"
 
@@ -16,12 +14,4 @@ def is_registered(chain: Chain, verifier: str, words: Sequence[bytes]) -> bool:
         chain.read(contract.functions.verifyProof(b"", [], list(words)))
     except TransactionReverted as error:
         return error.error_args.get("reason") != _NOT_REGISTERED
-    return True
-
-
-def ensure_registered(chain: Chain, account: LocalAccount, verifier: str, words: Sequence[bytes]) -> bool:
-    """Registers a key unless the verifier knows it; whether it had to."""
-    if is_registered(chain, verifier, words):
-        return False
-    register_vka(chain, account, verifier, words)
     return True

@@ -53,8 +53,10 @@ from contracts.bindings.devchain import anvil_chain
 from process.keyfile import create_key_file
 from protocol import wire
 from protocol.calls import UPLOAD_UPDATE, CallSigner
+from protocol.sealing import seal_update, sealed_update_size_bytes, update_context
 from protocol.terms import anchor_of, derive
 from store.cid import cid_of, to_text
+from store.keywrap import Receiver
 from store.objects import encode_model, encode_update
 
 FMT = FixedPoint(bits=8, fraction_bits=7)
@@ -92,9 +94,14 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What one trainer sends."""
+    """What one trainer sends.
+
+    Attributes:
+        receiver: the aggregator's public key.
+    """
 
     key: bytes
+    receiver: bytes
     salts: bytes
     tasks: tuple[int, ...]
     points: tuple[bytes, ...]
@@ -130,7 +137,8 @@ async def _trainer(
     waiting: list[asyncio.Future[tuple[int, str, bytes, float]]] = []
     all_salts = np.frombuffer(job.salts, dtype=np.int8).astype(np.int64).reshape(len(job.tasks), -1)
     for task_id, salts, raw in zip(job.tasks, all_salts, job.points, strict=True):
-        data = encode_update(Column(values=base.astype(np.int64), salts=salts), FMT)
+        plain = encode_update(Column(values=base.astype(np.int64), salts=salts), FMT)
+        data = seal_update(plain, Receiver(job.receiver), update_context(domain, task_id, 0, account.address))
         header = _header(account, domain, task_id, G1Point.from_bytes(raw), data)
         started_at, call = time.monotonic(), stub.UploadUpdate()
         await call.write(
@@ -229,13 +237,14 @@ class Scene:
             list(pool.map(lambda pair: self.market.join(*pair), pairs))
 
     @contextlib.contextmanager
-    def served(self, **changes: object) -> Iterator[tuple[psutil.Process, int]]:
+    def served(self) -> Iterator[tuple[psutil.Process, int]]:
         """The aggregator's process and port."""
-        config = {
-            "rpc_url": self.chain.rpc_url,
-            "market": self.market.address,
+        chain = {"rpc_url": self.chain.rpc_url, "market": self.market.address}
+        port = _free_port()
+        aggregator = {
             "key_file": str(self.directory / "operator.key"),
             "data_directory": str(self.directory / "data"),
+            "port": port,
             "open_when_joined": min(TRAINERS_A_TASK, self.trainers),
             "poll_seconds": 2,
             "max_uploads": 4096,
@@ -246,12 +255,13 @@ class Scene:
             "log_level": "warning",
         }
         path = self.directory / "aggregator.json"
-        path.write_text(json.dumps(config | changes))
-        port = _free_port()
-        path.write_text(json.dumps(config | {"port": port} | changes))
-        command = [sys.executable, "-m", "aggregator", "--config", str(path)]
-        process = subprocess.Popen(command)  # noqa: S603 - built here
+        path.write_text(json.dumps({"chain": chain, "aggregator": aggregator}))
+        process = subprocess.Popen([sys.executable, "-m", "aggregator", "--config", str(path)])  # noqa: S603
         try:
+            while not _listens(port):
+                if process.poll() is not None:
+                    raise SystemExit("the aggregator did not start")
+                time.sleep(0.1)
             yield psutil.Process(process.pid), port
         finally:
             process.kill()
@@ -288,6 +298,14 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 class Sampler(threading.Thread):
@@ -358,7 +376,15 @@ def make_jobs(scene: Scene, trainers: list[LocalAccount], tasks_of: dict[str, li
             salts.append(drawn.astype(np.int8).tobytes())
             own = commit(Column(values=zeros, salts=drawn, tail=0), scene.srs)
             points.append(sum_points([start, own]).to_bytes())
-        jobs.append(Job(key=bytes(account.key), salts=b"".join(salts), tasks=tuple(tasks), points=tuple(points)))
+        jobs.append(
+            Job(
+                key=bytes(account.key),
+                receiver=Receiver.of(scene.operator).public_key,
+                salts=b"".join(salts),
+                tasks=tuple(tasks),
+                points=tuple(points),
+            )
+        )
     return jobs
 
 
@@ -388,7 +414,7 @@ def measure(scene: Scene, process: psutil.Process, port: int, jobs: list[Job], b
     for child in children:
         child.join()
     updates = sum(len(job.tasks) for job in jobs)
-    size_bytes = len(encode_update(Column(values=base.astype(np.int64), salts=draw_salts(FMT)), FMT)) * updates
+    size_bytes = sealed_update_size_bytes(scene.dim, FMT) * updates
     received_at, cpu = next((at, cpu) for at, held, cpu in sampler.disk if held >= size_bytes)
     seconds = sorted(each[3] for each in results)
     objects = scene.directory / "data" / "objects"
@@ -453,8 +479,9 @@ def run(scene: Scene, args: argparse.Namespace) -> None:
         for waves, mine in zip(plans, tasks_of, strict=True):
             line = measure(scene, process, port, make_jobs(scene, trainers, mine, base), base, waves)
             print(json.dumps(asdict(line)) if args.json else _shown(line), flush=True)
-        if watching is not None:
-            _seal(scene, port, tasks[0], audience[: SLOTS - TRAINERS_A_TASK], base, *watching)
+        missing = SLOTS - min(TRAINERS_A_TASK, args.trainers)
+        if watching is not None and len(audience) >= missing:
+            _seal(scene, port, tasks[0], audience[:missing], base, *watching)
 
 
 async def _opened(scene: Scene, port: int, tasks: list[int]) -> None:

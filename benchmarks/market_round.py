@@ -25,7 +25,6 @@ from eth_account.signers.local import LocalAccount
 from hexbytes import HexBytes
 from merit.v1.proofs_pb2 import ProofLayer
 from merit.v1.rounds_pb2 import RoundStep, StepReport
-from merit.v1.updates_pb2 import Dtype, UpdateHeader
 
 from benchmarks.models import Sized
 from benchmarks.records import Clock, Record
@@ -39,23 +38,22 @@ from circuits.proof import Proof, to_field
 from circuits.prover import Prover
 from circuits.statement import Statement
 from clients.follow import follow
+from clients.sending import receiver_of, send_update
 from clients.service import AggregatorClient
-from contracts.bindings import Chain, Deployment, Market, TaskConfig, artifacts, cid_digest, deploy, proof_context
+from contracts.bindings import Chain, Deployment, Market, TaskConfig, artifacts, deploy, proof_context
 from contracts.bindings.devchain import LocalChain, anvil_chain
-from contracts.bindings.eip712 import UpdateCommitment, sign_update
 from contracts.bindings.market import key_struct
 from process.keyfile import create_key_file
 from process.logs import get
-from protocol import wire
 from protocol.calls import CallSigner
+from protocol.sealing import seal_update, update_context
 from protocol.terms import Derived, derive
 from store.cid import cid_of
-from store.objects import encode_model, encode_update, update_dtype
+from store.objects import encode_model, encode_update
 
 _REWARD_WEI = 10**6
 _GAS_MONEY_WEI = 10**18
 _WINDOW_SECONDS = 24 * 3600
-_DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
 _STEPS = {
     RoundStep.ROUND_STEP_COMMITTED: "commit_round",
     RoundStep.ROUND_STEP_LINEAR_PROVEN: "linear_proof",
@@ -165,12 +163,24 @@ class _Market:
 
     async def _collect(self, client: AggregatorClient, round: int) -> None:
         """Every trainer's part, one after another, so that each has the machine to itself."""
+        view = await asyncio.to_thread(self.market.task, self._task_id)
         for trainer in self._trainers:
             column, point = await asyncio.to_thread(self._update, round)
-            data = encode_update(column, self._derived.statement.fmt)
-            header, signer = self._header(round, trainer, point, data), CallSigner(trainer, self.market.domain)
+            context = update_context(self.market.domain, self._task_id, round, trainer.address)
+            plain = encode_update(column, self._derived.statement.fmt)
+            receiver = await receiver_of(client, view)
+            data = seal_update(plain, receiver, context)
             started_at = asyncio.get_running_loop().time()
-            await client.upload_update(header, data, signer)
+            await send_update(
+                market=self.market,
+                aggregator=client,
+                account=trainer,
+                signer=CallSigner(trainer, self.market.domain),
+                view=view,
+                round=round,
+                point=point,
+                data=data,
+            )
             self._clock.add("upload", asyncio.get_running_loop().time() - started_at)
             self._points.setdefault(round, []).append(point)
 
@@ -180,21 +190,6 @@ class _Market:
         quantized = self._clock.timed("quantise", lambda: quantize(change, fmt))
         return self._clock.timed(
             "commit", lambda: draw_for_round(quantized.values, fmt, srs, round=round, rounds=self._rounds)
-        )
-
-    def _header(self, round: int, trainer: LocalAccount, point: G1Point, data: bytes) -> UpdateHeader:
-        cid = cid_of(data)
-        message = UpdateCommitment(
-            task_id=self._task_id, round=round, point_x=point.x, point_y=point.y, cid_digest=cid_digest(cid)
-        )
-        return UpdateHeader(
-            task_id=self._task_id,
-            round=round,
-            size_bytes=len(data),
-            dtype=_DTYPES[update_dtype(self._derived.statement.fmt)],
-            point=wire.point_message(point),
-            cid=cid,
-            signature=sign_update(trainer, self.market.domain, message),
         )
 
     # ------------------------------------------------------------- what it costs

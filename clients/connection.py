@@ -86,6 +86,16 @@ class Connection:
         return self.directory / task / self.account.address.lower()
 
 
+def transport_of(config: ConnectionConfig) -> Transport:
+    """How the aggregator is reached."""
+    return Transport(
+        ca=config.tls_ca,
+        certificate=config.tls_certificate,
+        key=config.tls_key,
+        allow_plaintext=config.allow_plaintext,
+    )
+
+
 @asynccontextmanager
 async def connected(config: ConnectionConfig) -> AsyncIterator[Connection]:
     """A connection for as long as the context lasts.
@@ -96,14 +106,8 @@ async def connected(config: ConnectionConfig) -> AsyncIterator[Connection]:
     account = load_account(config.key_file, password_file=config.password_file)
     config.directory.mkdir(parents=True, exist_ok=True)
     chain = await asyncio.to_thread(Chain, config.rpc_url)
-    transport = Transport(
-        ca=config.tls_ca,
-        certificate=config.tls_certificate,
-        key=config.tls_key,
-        allow_plaintext=config.allow_plaintext,
-    )
     with Prover() as prover:
-        async with AggregatorClient(config.aggregator_target, transport=transport) as aggregator:
+        async with AggregatorClient(config.aggregator_target, transport=transport_of(config)) as aggregator:
             yield Connection(
                 account=account,
                 market=Market(chain, config.market),

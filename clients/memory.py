@@ -21,7 +21,7 @@ class Pending:
     """A round's update as it is, or was, sent.
 
     Attributes:
-        data: the update object's bytes.
+        data: the update object's bytes, sealed: what was signed is sent, also after a restart.
         residual: float64[dim], what quantisation left of the change: it goes into the next update.
     """
 

@@ -21,7 +21,7 @@ from clients.errors import AggregatorUnreachable, InvalidReceipt
 from clients.follow import follow
 from clients.local_training import LocalTraining, change_of, learning_rate
 from clients.parameters import Vector
-from clients.sending import MISSED, may_pass, send_update
+from clients.sending import MISSED, may_pass, receiver_of, send_update
 from clients.service import AggregatorClient
 from contracts.bindings import (
     NATIVE,
@@ -37,6 +37,7 @@ from contracts.bindings import (
 from process.logs import Log, get
 from protocol.calls import CallSigner
 from protocol.refusals import Refusal, UnknownModel, UnknownTask
+from protocol.sealing import seal_update, update_context
 from protocol.terms import Derived, anchor_of, check_pace, derive, open_model
 from store.cid import cid_of, to_text
 from store.objects import encode_model, encode_update, model_size_limit_bytes
@@ -234,8 +235,10 @@ class AsyncOwner:
         Args:
             point: commitment to the update. data: the update object's bytes.
         """
+        context, sealed = update_context(self._market.domain, view.task_id, round, self._account.address), b""
         while True:
             try:
+                sealed = sealed or seal_update(data, await receiver_of(self._aggregator, view), context)
                 receipt = await send_update(
                     market=self._market,
                     aggregator=self._aggregator,
@@ -244,7 +247,7 @@ class AsyncOwner:
                     view=view,
                     round=round,
                     point=point,
-                    data=data,
+                    data=sealed,
                 )
             except MISSED as error:
                 # Also one that was sent before a restart: the first stays.

@@ -13,7 +13,9 @@ from contracts.bindings import Market, TaskView, eip712
 from protocol import wire
 from protocol.calls import CallSigner
 from protocol.refusals import LateUpdate, Refusal, RoundFull, RoundNotCollecting, SecondUpdate
+from protocol.sealing import LEAST_RETENTION_SECONDS
 from store.cid import cid_of
+from store.keywrap import Receiver
 from store.objects import update_dtype
 
 _DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
@@ -28,6 +30,17 @@ def may_pass(error: Exception) -> bool:
     if isinstance(error, MISSED):
         return False
     return isinstance(error, AggregatorUnreachable) or (isinstance(error, Refusal) and error.status in _PASSING)
+
+
+async def receiver_of(aggregator: AggregatorClient, view: TaskView) -> Receiver:
+    """Whom a task's updates are sealed for.
+
+    Raises:
+        InvalidPublicKey: the aggregator hands out a key that is not that of the task's aggregator.
+        Refusal, AggregatorUnreachable.
+    """
+    task = await aggregator.task(view.task_id)
+    return Receiver(task.aggregator_key).require_address(view.config.aggregator)
 
 
 async def send_update(
@@ -45,7 +58,7 @@ async def send_update(
 
     Args:
         signer: signs the call. view: of the task.
-        point: commitment to the update. data: the update object's bytes.
+        point: commitment to the update. data: the update object's bytes, sealed.
     Raises:
         InvalidReceipt: it is not over this update, or not signed by the task's aggregator.
         Refusal, AggregatorUnreachable: the aggregator has not taken the update.
@@ -75,11 +88,17 @@ def commitment_of(task_id: int, round: int, point: G1Point, data: bytes) -> eip7
 def check_receipt(
     message: Receipt, sent: eip712.UpdateCommitment, *, market: Market, sender: str, aggregator: str
 ) -> None:
-    """InvalidReceipt, naming the field, unless the receipt is over what was sent, and signed by the aggregator."""
+    """InvalidReceipt, naming the field, unless the receipt is over what was sent, and signed by the aggregator.
+
+    It must promise to keep the update for a day at least: others may want to check what was made of it.
+    """
     receipt = wire.read_receipt(message)
     for field in ("task_id", "round", "point_x", "point_y", "cid_digest"):
         if getattr(receipt, field) != getattr(sent, field):
             raise InvalidReceipt(field, getattr(receipt, field), getattr(sent, field))
+    kept_seconds = receipt.stored_until_seconds - receipt.received_at_seconds
+    if kept_seconds < LEAST_RETENTION_SECONDS:
+        raise InvalidReceipt("stored_until_seconds", f"{kept_seconds} seconds", f"{LEAST_RETENTION_SECONDS} or more")
     if receipt.trainer != sender:
         raise InvalidReceipt("trainer", receipt.trainer, sender)
     try:

@@ -9,6 +9,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from merit.v1 import (
     assessments_pb2,
     assessments_pb2_grpc,
+    jobs_pb2,
+    jobs_pb2_grpc,
     models_pb2,
     models_pb2_grpc,
     proofs_pb2,
@@ -114,6 +116,12 @@ class AggregatorClient:
             if not page:
                 return found
             found += page
+
+    async def jobs(self) -> list[jobs_pb2.Job]:
+        """Proofs that wait or are made."""
+        stub = jobs_pb2_grpc.JobsServiceStub(self._channel)
+        with _translated("ListJobs"):
+            return list((await stub.ListJobs(jobs_pb2.ListJobsRequest())).jobs)
 
     async def health(self, service: str) -> str:
         """SERVING or NOT_SERVING, by the health protocol."""

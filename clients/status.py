@@ -4,18 +4,28 @@ import asyncio
 import time
 from typing import Any
 
+from merit.v1.jobs_pb2 import Job, JobKind, JobState
 from merit.v1.rounds_pb2 import RoundStep
 from merit.v1.tasks_pb2 import Task, TaskStatus
 from pydantic import BaseModel, ConfigDict
 
-from clients.connection import UserConfig
+from clients.connection import UserConfig, transport_of
 from clients.errors import AggregatorUnreachable
 from clients.service import AggregatorClient
 from contracts.bindings import BindingsError, Chain, Market
 from process.configuration import masked
 from protocol.refusals import Refusal, UnknownRound
 
-SERVICES = ("TasksService", "RoundsService", "UpdatesService", "ModelsService", "ProofsService")
+SERVICES = (
+    "TasksService",
+    "RoundsService",
+    "UpdatesService",
+    "ReceiptsService",
+    "AssessmentsService",
+    "ModelsService",
+    "ProofsService",
+    "JobsService",
+)
 _PATIENCE_SECONDS = 2.0
 # What follows a finished step.
 UNDER_WAY = {
@@ -89,6 +99,24 @@ class TaskStatusDocument(_Document):
     current: RoundStatus | None
 
 
+class JobStatus(_Document):
+    """A proof that waits or is made: `done` of `total` steps of its stage, where its worker tells."""
+
+    job_id: int
+    kind: str
+    task_id: int
+    round: int
+    state: str
+    queue_place: int
+    stage: str
+    done: int
+    total: int
+    attempt: int
+    memory_bytes: int
+    waited_seconds: float
+    seconds: float
+
+
 class Status(_Document):
     """An aggregator at one moment.
 
@@ -105,20 +133,23 @@ class Status(_Document):
     services: dict[str, str]
     chain: ChainStatus
     tasks: list[TaskStatusDocument]
-    jobs: list[dict[str, str | int | float]] = []
+    jobs: list[JobStatus] = []
 
 
 async def look(config: UserConfig) -> Status:
     """Asks the aggregator and the chain. Neither has to answer: what is not known is said to be so."""
     chain, market = await asyncio.to_thread(_chain, config)
     seen: dict[str, Any] = {"at_seconds": int(time.time()), "target": config.aggregator_target, "chain": chain}
-    async with AggregatorClient(config.aggregator_target, patience_seconds=_PATIENCE_SECONDS) as client:
+    async with AggregatorClient(
+        config.aggregator_target, transport=transport_of(config), patience_seconds=_PATIENCE_SECONDS
+    ) as client:
         try:
             services = {name: await client.health(f"merit.v1.{name}") for name in SERVICES}
             tasks = [await _task(client, market, task) for task in await client.tasks()]
+            jobs = [_job(job) for job in await client.jobs()]
         except (AggregatorUnreachable, Refusal) as error:
             return Status(**seen, reachable=False, error=str(error), services={}, tasks=[])
-    return Status(**seen, reachable=True, services=services, tasks=tasks)
+    return Status(**seen, reachable=True, services=services, tasks=tasks, jobs=jobs)
 
 
 def _chain(config: UserConfig) -> tuple[ChainStatus, Market | None]:
@@ -177,6 +208,24 @@ async def _round(client: AggregatorClient, market: Market | None, task: Task) ->
         updates=len(round.slots),
         deadline_seconds=deadline_seconds,
         steps=steps,
+    )
+
+
+def _job(job: Job) -> JobStatus:
+    return JobStatus(
+        job_id=job.job_id,
+        kind=JobKind.Name(job.kind).removeprefix("JOB_KIND_").lower(),
+        task_id=job.task_id,
+        round=job.round,
+        state=JobState.Name(job.state).removeprefix("JOB_STATE_").lower(),
+        queue_place=job.queue_place,
+        stage=job.stage,
+        done=job.done,
+        total=job.total,
+        attempt=job.attempt,
+        memory_bytes=job.memory_bytes,
+        waited_seconds=float(f"{job.waited_seconds:.3f}"),
+        seconds=float(f"{job.seconds:.3f}"),
     )
 
 

@@ -25,12 +25,13 @@ from clients.follow import follow
 from clients.local_training import LocalTraining, change_of, learning_rate
 from clients.memory import Memory, Pending
 from clients.parameters import Vector
-from clients.sending import MISSED, check_receipt, commitment_of, may_pass, send_update
+from clients.sending import MISSED, check_receipt, commitment_of, may_pass, receiver_of, send_update
 from clients.service import AggregatorClient
 from contracts.bindings import Market, RoundState, TaskConfig, TaskState, TaskView, TransactionReverted
 from process.logs import Log, get
 from protocol.calls import CallSigner
 from protocol.refusals import LateUpdate, Refusal, UnknownModel
+from protocol.sealing import seal_update, update_context
 from protocol.terms import (
     Derived,
     UnacceptableTerms,
@@ -40,6 +41,7 @@ from protocol.terms import (
     open_model,
 )
 from store.cid import to_text
+from store.keywrap import Receiver
 from store.objects import encode_update, model_size_limit_bytes
 
 
@@ -136,6 +138,7 @@ class AsyncTrainer:
         self._max_stake_wei = max_stake_wei
         self._log = (log or get(role="trainer")).bind(task=task_id, trainer=account.address)
         self._terms: Derived | None = None
+        self._receiver: Receiver | None = None
 
     async def run(self, train: LocalTraining) -> int:
         """Takes part until the task is closed; returns what was paid out, in wei.
@@ -182,6 +185,7 @@ class AsyncTrainer:
         Raises:
             UnacceptableTerms: naming the field.
             ValueOutOfRange: this account is not on its own allow-list.
+            InvalidPublicKey: the aggregator's key is not that of the task's aggregator.
         """
         if self._terms is not None:
             return self._terms
@@ -190,6 +194,7 @@ class AsyncTrainer:
         terms = await asyncio.to_thread(check_terms, view.config, self._market.chain, self._prover)
         data = await self._download(0, view.config.dim, wait=True)
         await asyncio.to_thread(check_genesis, data, view.config, terms.srs)
+        self._receiver = await receiver_of(self._aggregator, view)
         self._terms = terms
         self._log.info("trainer.accepted_terms", rule=view.config.rule_name, dim=view.config.dim)
         return terms
@@ -281,7 +286,12 @@ class AsyncTrainer:
         column, point = await asyncio.to_thread(
             draw_for_round, quantized.values, fmt, terms.srs, round=number, rounds=rounds
         )
-        pending = Pending(round=number, point=point, data=encode_update(column, fmt), residual=quantized.residual)
+        pending = Pending(
+            round=number,
+            point=point,
+            data=await asyncio.to_thread(self._sealed, encode_update(column, fmt), number),
+            residual=quantized.residual,
+        )
         await asyncio.to_thread(self._memory.remember, pending)
         if last is not None:
             await asyncio.to_thread(self._memory.forget_before, last.round)
@@ -408,6 +418,12 @@ class AsyncTrainer:
                 if not wait:
                     raise
                 await asyncio.sleep(min(self._poll_seconds, 0.5))
+
+    def _sealed(self, data: bytes, number: int) -> bytes:
+        """An update object's bytes as they travel and rest."""
+        assert self._receiver is not None, "check() comes first"
+        context = update_context(self._market.domain, self._task_id, number, self._account.address)
+        return seal_update(data, self._receiver, context)
 
     def _checked_terms(self) -> Derived:
         assert self._terms is not None, "check() comes first"

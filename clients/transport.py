@@ -19,6 +19,7 @@ _READS = {
     "merit.v1.ReceiptsService": ("GetReceipt",),
     "merit.v1.AssessmentsService": ("GetAssessment",),
     "merit.v1.ModelsService": ("GetModelInfo",),
+    "merit.v1.JobsService": ("ListJobs",),
 }
 _MAX_PEM_BYTES = 1 << 20
 

@@ -188,6 +188,10 @@ class ChainDown(Refusal, code="CHAIN_UNAVAILABLE", status=grpc.StatusCode.UNAVAI
     """The aggregator's chain does not answer; nothing was lost, try again."""
 
 
+class StateDown(Refusal, code="STATE_UNAVAILABLE", status=grpc.StatusCode.UNAVAILABLE, retry_seconds=2):
+    """The aggregator's database does not answer; nothing was kept, try again."""
+
+
 class Draining(Refusal, code="DRAINING", status=grpc.StatusCode.UNAVAILABLE, retry_seconds=2):
     """The service is stopping; try again when it is back."""
 

@@ -79,6 +79,7 @@ def receipt_message(receipt: eip712.Receipt, cid: bytes, signature: bytes) -> Re
         point=point_message((receipt.point_x, receipt.point_y)),
         cid=cid,
         received_at_seconds=receipt.received_at_seconds,
+        stored_until_seconds=receipt.stored_until_seconds,
         signature=signature,
     )
 
@@ -94,6 +95,7 @@ def read_receipt(message: ReceiptMessage) -> eip712.Receipt:
         point_y=point.y,
         cid_digest=eip712.cid_digest(message.cid),
         received_at_seconds=message.received_at_seconds,
+        stored_until_seconds=message.stored_until_seconds,
     )
 
 

@@ -7,7 +7,7 @@ Formats: https://specs.ipfs.tech/unixfs/ and https://ipld.io/specs/codecs/dag-pb
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from multiformats import CID, multihash, varint
@@ -19,6 +19,7 @@ MAX_LINKS = 174
 CID_BYTES = 36  # version, codec, hash function and digest length take one byte each, the digest 32
 
 _UNIXFS_FILE = 2
+_RAW = 0x55
 _CODECS = ("raw", "dag-pb")
 # Version 1, codec, SHA-256, 32 bytes: made once, for an object has many chunks.
 _PREFIXES = {codec: bytes(CID("base32", 1, codec, multihash.wrap(bytes(32), "sha2-256")))[:-32] for codec in _CODECS}
@@ -56,12 +57,20 @@ class CidBuilder:
 
     def finish(self) -> bytes:
         """The binary CID of everything taken so far."""
-        nodes = [*self._leaves]
-        if self._pending or not nodes:
-            nodes.append(_leaf(bytes(self._pending)))
-        while len(nodes) > 1:
-            nodes = [_parent(nodes[i : i + MAX_LINKS]) for i in range(0, len(nodes), MAX_LINKS)]
-        return nodes[0].cid
+        return _root(self._nodes())
+
+    def leaves(self) -> list[bytes]:
+        """The CIDs of the chunks taken so far, in order."""
+        return [node.cid for node in self._nodes()]
+
+    def blocks(self) -> list[bytes]:
+        """The CIDs of everything that the tree consists of: chunks, nodes and the root."""
+        return [node.cid for level in _levels(self._nodes()) for node in level]
+
+    def _nodes(self) -> list[_Node]:
+        if self._pending or not self._leaves:
+            return [*self._leaves, _leaf(bytes(self._pending))]
+        return self._leaves
 
 
 def cid_of(data: bytes) -> bytes:
@@ -71,6 +80,24 @@ def cid_of(data: bytes) -> bytes:
     for start in range(0, len(view), CHUNK_BYTES):
         builder.update(bytes(view[start : start + CHUNK_BYTES]))
     return builder.finish()
+
+
+def leaf_cid(chunk: bytes) -> bytes:
+    """The CID of one chunk."""
+    return _leaf(chunk).cid
+
+
+def is_leaf(cid: bytes) -> bool:
+    """Whether a CID is a chunk's own, not a tree's."""
+    return cid[1] == _RAW
+
+
+def root_of(leaves: Sequence[bytes], size_bytes: int) -> bytes:
+    """The CID of a file of this size, given its chunks' CIDs: so that a list of chunks need not be believed."""
+    sizes = [min(CHUNK_BYTES, size_bytes - start) for start in range(0, max(size_bytes, 1), CHUNK_BYTES)]
+    if len(sizes) != len(leaves):
+        raise InvalidCid(f"leaves: got {len(leaves)}, but {size_bytes} bytes have {len(sizes)}")
+    return _root([_Node(cid, size, size) for cid, size in zip(leaves, sizes, strict=True)])
 
 
 def to_text(cid: bytes) -> str:
@@ -104,11 +131,24 @@ def _cid(codec: str, block: bytes | bytearray | memoryview) -> bytes:
     return _PREFIXES[codec] + hashlib.sha256(block).digest()
 
 
+def _root(leaves: Sequence[_Node]) -> bytes:
+    *_, (root,) = _levels(leaves)
+    return root.cid
+
+
+def _levels(nodes: Sequence[_Node]) -> Iterator[Sequence[_Node]]:
+    """The tree from its leaves up to the root alone."""
+    yield nodes
+    while len(nodes) > 1:
+        nodes = [_parent(nodes[i : i + MAX_LINKS]) for i in range(0, len(nodes), MAX_LINKS)]
+        yield nodes
+
+
 def _leaf(block: bytes | bytearray | memoryview) -> _Node:
     return _Node(_cid("raw", block), len(block), len(block))
 
 
-def _parent(children: list[_Node]) -> _Node:
+def _parent(children: Sequence[_Node]) -> _Node:
     content_bytes = sum(child.content_bytes for child in children)
     block = _dag_pb(children, _unixfs_file(content_bytes, (child.content_bytes for child in children)))
     return _Node(_cid("dag-pb", block), content_bytes, len(block) + sum(child.tree_bytes for child in children))
@@ -120,7 +160,7 @@ def _unixfs_file(content_bytes: int, block_sizes: Iterable[int]) -> bytes:
     return _integer(1, _UNIXFS_FILE) + _integer(3, content_bytes) + sizes
 
 
-def _dag_pb(children: list[_Node], data: bytes) -> bytes:
+def _dag_pb(children: Sequence[_Node], data: bytes) -> bytes:
     """`PBNode`. Its canonical form has links (field 2) before data (field 1), which no protobuf library writes."""
     links = (_bytes(1, c.cid) + _bytes(2, b"") + _integer(3, c.tree_bytes) for c in children)
     return b"".join(_bytes(2, link) for link in links) + _bytes(1, data)

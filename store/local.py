@@ -1,22 +1,35 @@
-"""A directory of files named by their CIDs."""
+"""The embedded store: a directory of files named by their CIDs.
 
-import errno
+XX/CID              an object; XX are the last two characters of its CID
+holders/HOLDER/CID  an empty file: HOLDER keeps the object
+draft-*             an object in the making
+"""
+
+import fcntl
 import os
-import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from typing import IO
 
-from store.cid import CidBuilder, cid_of, to_text
-from store.errors import CorruptContent, NotFound, StorageFull, TooLarge
+from store.cid import CHUNK_BYTES, CidBuilder, cid_of, from_text, leaf_cid, to_text
+from store.errors import CorruptContent, NotFound, TooLarge, storage_errors
+from store.interface import (
+    DEFAULT_MAX_OBJECT_BYTES,
+    DRAFT_PREFIX,
+    Draft,
+    Store,
+    require_cid,
+    require_holder,
+    require_range,
+)
 
-DEFAULT_MAX_OBJECT_BYTES = 1 << 30
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_DRAFT_PREFIX = "draft-"
+GRACE_SECONDS = 3600
+"""So long an object that nobody holds is left alone: whoever put it is about to pin it."""
 
 
-class ContentStore:
+class ContentStore(Store):
     """Bytes under their CIDs: written whole or not at all, durable when a call returns, checked when they are read.
 
     Calls block on the disk. Several processes may share a directory.
@@ -24,125 +37,136 @@ class ContentStore:
     Args:
         directory: made if it is missing.
         max_object_bytes: the largest object taken or returned.
+        grace_seconds: how old an object must be to be collected.
     """
 
-    def __init__(self, directory: Path, *, max_object_bytes: int = DEFAULT_MAX_OBJECT_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_object_bytes: int = DEFAULT_MAX_OBJECT_BYTES,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
         self.directory = directory
         self.max_object_bytes = max_object_bytes
+        self._grace_seconds = grace_seconds
         directory.mkdir(parents=True, exist_ok=True)
 
-    def put(self, data: bytes) -> bytes:
-        """Keeps the bytes; returns their CID.
-
-        Raises:
-            TooLarge, StorageFull.
-        """
-        with self.draft() as draft:
-            draft.write(data)
-            return draft.keep()
-
-    def draft(self) -> "Draft":
-        """A place for bytes that arrive in pieces; forgotten unless `keep` is called."""
-        return Draft(self)
+    def draft(self) -> Draft:
+        return Draft(self.directory, self.max_object_bytes, self._keep)
 
     def has(self, cid: bytes) -> bool:
         return self._path(cid).is_file()
 
     def get(self, cid: bytes) -> bytes:
-        """The bytes, whose CID is checked.
-
-        Raises:
-            NotFound, TooLarge, CorruptContent, InvalidCid.
-        """
-        path = self._path(cid)
-        try:
-            with path.open("rb") as file:
-                data = file.read(self.max_object_bytes + 1)
-        except FileNotFoundError:
-            raise NotFound(path.name) from None
+        with self._open(cid) as file:
+            data = file.read(self.max_object_bytes + 1)
         if len(data) > self.max_object_bytes:
             raise TooLarge(self.max_object_bytes)
-        found = cid_of(data)
-        if found != cid:
-            raise CorruptContent(path.name, to_text(found))
+        require_cid(cid, cid_of(data))
         return data
+
+    def stream(self, cid: bytes, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        with self._open(cid) as file:
+            leaves, size_bytes = self._leaves(cid, file)
+            end = require_range(start, length, size_bytes)
+            first = start // CHUNK_BYTES
+            file.seek(first * CHUNK_BYTES)
+            for i in range(first, -(-end // CHUNK_BYTES)):
+                chunk = file.read(CHUNK_BYTES)
+                # Read a second time, so checked a second time.
+                if leaf_cid(chunk) != leaves[i]:
+                    raise CorruptContent(to_text(cid), "something else at a second look")
+                at = i * CHUNK_BYTES
+                if piece := chunk[max(start - at, 0) : end - at]:
+                    yield piece
+
+    def pin(self, cid: bytes, holder: str) -> None:
+        require_holder(holder)
+        with self._locked(fcntl.LOCK_SH):
+            if not self.has(cid):
+                raise NotFound(to_text(cid))
+            directory = self._held_by(holder)
+            with storage_errors():
+                directory.mkdir(parents=True, exist_ok=True)
+                (directory / to_text(cid)).touch()
+                for path in (directory, directory.parent, self.directory):
+                    _sync_directory(path)
+
+    def unpin(self, cid: bytes, holder: str) -> None:
+        require_holder(holder)
+        (self._held_by(holder) / to_text(cid)).unlink(missing_ok=True)
+
+    def held(self, holder: str) -> set[bytes]:
+        require_holder(holder)
+        directory = self._held_by(holder)
+        return {from_text(path.name) for path in directory.iterdir()} if directory.is_dir() else set()
+
+    def collect(self) -> int:
+        # Nobody pins meanwhile; what is being put is younger than the grace.
+        with self._locked(fcntl.LOCK_EX):
+            kept = {path.name for path in self.directory.glob("holders/*/*")}
+            latest = time.time() - self._grace_seconds
+            gone = [path for path in self._objects() if path.name not in kept and path.stat().st_mtime <= latest]
+            for path in gone:
+                path.unlink()
+            return len(gone)
 
     def remove_drafts(self) -> int:
         """Removes what an interrupted process left behind; only while no other process writes. Returns how many."""
-        leftovers = list(self.directory.glob(_DRAFT_PREFIX + "*"))
+        leftovers = list(self.directory.glob(DRAFT_PREFIX + "*"))
         for leftover in leftovers:
             leftover.unlink(missing_ok=True)
         return len(leftovers)
+
+    # ------------------------------------------------------------------ private
+
+    def _keep(self, cid: bytes, path: Path, file: IO[bytes]) -> None:
+        target = self._path(cid)
+        os.fsync(file.fileno())
+        target.parent.mkdir(exist_ok=True)
+        path.replace(target)
+        _sync_directory(target.parent)
+        _sync_directory(target.parent.parent)
+
+    def _open(self, cid: bytes) -> IO[bytes]:
+        path = self._path(cid)
+        try:
+            return path.open("rb")
+        except FileNotFoundError:
+            raise NotFound(path.name) from None
+
+    def _leaves(self, cid: bytes, file: IO[bytes]) -> tuple[list[bytes], int]:
+        """The CIDs of an object's chunks, and its size, once the whole file has been found to be right."""
+        builder, size_bytes = CidBuilder(), 0
+        while chunk := file.read(CHUNK_BYTES):
+            size_bytes += len(chunk)
+            if size_bytes > self.max_object_bytes:
+                raise TooLarge(self.max_object_bytes)
+            builder.update(chunk)
+        require_cid(cid, builder.finish())
+        return builder.leaves(), size_bytes
 
     def _path(self, cid: bytes) -> Path:
         name = to_text(cid)
         # The last characters are the digest's, and so evenly spread.
         return self.directory / name[-2:] / name
 
+    def _objects(self) -> Iterator[Path]:
+        return self.directory.glob("??/*")
 
-class Draft:
-    """An object in the making. A context manager: leaving it without `keep` leaves nothing behind.
+    def _held_by(self, holder: str) -> Path:
+        return self.directory / "holders" / holder
 
-    Attributes:
-        size_bytes: bytes written so far.
-    """
-
-    def __init__(self, store: ContentStore) -> None:
-        self._store = store
-        self._builder = CidBuilder()
-        self.size_bytes = 0
-        with _storage_errors():
-            handle, name = tempfile.mkstemp(prefix=_DRAFT_PREFIX, dir=store.directory)
-        self._path = Path(name)
-        self._file = os.fdopen(handle, "w+b")
-
-    def __enter__(self) -> "Draft":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Closing flushes, which fails on a full disk: what is being forgotten need not be flushed.
-        with suppress(OSError):
-            self._file.close()
-        self._path.unlink(missing_ok=True)
-
-    def write(self, data: bytes) -> None:
-        """Appends bytes.
-
-        Raises:
-            TooLarge, StorageFull.
-        """
-        if self.size_bytes + len(data) > self._store.max_object_bytes:
-            raise TooLarge(self._store.max_object_bytes)
-        with _storage_errors():
-            self._file.write(data)
-        self._builder.update(data)
-        self.size_bytes += len(data)
-
-    def read(self) -> bytes:
-        """All bytes so far, to be looked at before they are kept."""
-        with _storage_errors():
-            self._file.flush()
-            self._file.seek(0)
-            return self._file.read()
-
-    def cid(self) -> bytes:
-        """The CID of the bytes so far."""
-        return self._builder.finish()
-
-    def keep(self) -> bytes:
-        """Makes the object durable under its CID, which is returned."""
-        cid = self.cid()
-        target = self._store._path(cid)
-        with _storage_errors():
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            target.parent.mkdir(exist_ok=True)
-            self._path.replace(target)
-            _sync_directory(target.parent)
-            _sync_directory(target.parent.parent)
-        return cid
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """Keeps those who pin and those who collect apart, in all processes."""
+        handle = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, how)
+            yield
+        finally:
+            os.close(handle)
 
 
 def _sync_directory(path: Path) -> None:
@@ -152,13 +176,3 @@ def _sync_directory(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull(f"storage: {os.strerror(error.errno or 0)}") from error
-        raise

@@ -167,7 +167,7 @@ class Scene:
 
     def try_settle(self, task_id: int, number: int, settlement: Settlement) -> None:
         """What `settle_round` would do, without doing it: raises as it would."""
-        from contracts.bindings.market import _settlement_tuple
+        from contracts.bindings.market import settlement_tuple
 
-        fn = self.market._fn.settleRound(task_id, number, _settlement_tuple(settlement))
+        fn = self.market._fn.settleRound(task_id, number, settlement_tuple(settlement))
         self.chain.read(fn, sender=self.outsider.address)

@@ -43,9 +43,12 @@ from process.keyfile import create_key_file
 from process.logs import get
 from protocol import wire
 from protocol.calls import CallSigner
+from protocol.sealing import seal_update, update_context
 from protocol.terms import Derived, anchor_of, derive
 from store.cid import cid_of
-from store.objects import encode_model, encode_update
+from store.keywrap import Receiver
+from store.objects import decode_update, encode_model, encode_update
+from store.sealed import unseal
 
 # Small, with a range that its dtype exceeds, and one slot more than the trainers.
 STATEMENT = Statement(
@@ -289,9 +292,23 @@ class Stage:
     def update(
         self, task_id: int, round: int, trainer: LocalAccount, column: Column, *, data: bytes | None = None
     ) -> Update:
-        """An honest update of these integers; `data` replaces its bytes, under a header that fits them."""
+        """An honest update of these integers; `data` replaces its plain bytes, under a header that fits them."""
+        plain = encode_update(column, STATEMENT.fmt) if data is None else data
+        return self.sealed_update(task_id, round, trainer, column, self.sealed(plain, task_id, round, trainer))
+
+    def sealed(self, plain: bytes, task_id: int, round: int, trainer: LocalAccount) -> bytes:
+        """An update object's bytes as they travel."""
+        context = update_context(self.market.domain, task_id, round, trainer.address)
+        return seal_update(plain, Receiver.of(self.operator), context)
+
+    def opened(self, data: bytes, task_id: int, round: int, trainer: str) -> Column:
+        """What the aggregator reads in an update's sealed bytes."""
+        context = update_context(self.market.domain, task_id, round, trainer)
+        return decode_update(unseal(data, self.operator, context=context), STATEMENT.dim, STATEMENT.fmt)
+
+    def sealed_update(self, task_id: int, round: int, trainer: LocalAccount, column: Column, data: bytes) -> Update:
+        """An update whose bytes are these, whatever they are."""
         point = commit(column, self.srs)
-        data = encode_update(column, STATEMENT.fmt) if data is None else data
         cid = cid_of(data)
         header = UpdateHeader(
             task_id=task_id,

@@ -15,6 +15,7 @@ from circuits.srs import Srs
 from store.cid import cid_of
 from store.local import ContentStore
 from store.objects import decode_model, decode_update
+from store.sealed import open_with_key
 
 
 class Inputs:
@@ -33,6 +34,8 @@ class Inputs:
 
     def column(self, at: ColumnAt, job: LinearJob) -> Column:
         data = self._read(at.cid)
+        if at.key is not None:
+            data = open_with_key(data, at.key)
         return decode_update(data, job.dim, job.fmt) if at.form == "update" else decode_model(data, job.dim)
 
     def _read(self, cid: bytes) -> bytes:

@@ -1,16 +1,15 @@
 """What is to be proven, as small values that travel to a worker; what they are about stays in the content store."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, TypeAlias
 
+from circuits import rules
 from circuits.bn254 import G1Point
 from circuits.fixedpoint import FixedPoint
 from circuits.linear.update_argument import peak_bytes
-
-if TYPE_CHECKING:
-    from circuits.rules import RuleCircuit
-    from circuits.statement import Statement
+from circuits.rules import RuleCircuit
+from circuits.statement import Statement
 
 _MIB = 1 << 20
 
@@ -22,10 +21,12 @@ class ColumnAt:
     Attributes:
         cid: in the content store.
         form: an update's encoding, or a model's, which holds sums of updates too.
+        key: of a sealed object, and of no other; None if the bytes are plain.
     """
 
     cid: bytes
     form: Literal["update", "model"] = "update"
+    key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,7 @@ class RuleJob:
 
     @classmethod
     def of(
-        cls, statement: "Statement", inputs: Sequence[Sequence[int]], *, task_id: int, round: int, vka_digest: bytes
+        cls, statement: Statement, inputs: Sequence[Sequence[int]], *, task_id: int, round: int, vka_digest: bytes
     ) -> "RuleJob":
         return cls(
             task_id=task_id,
@@ -109,10 +110,8 @@ class RuleJob:
         )
 
     @property
-    def circuit(self) -> "RuleCircuit":
-        from circuits import rules  # noqa: PLC0415  (loads torch, which workers that prove no rules do without)
-
-        return rules.RuleCircuit(rule=rules.load(self.outlier, self.contribution), slots=self.slots)
+    def circuit(self) -> RuleCircuit:
+        return RuleCircuit(rule=rules.load(self.outlier, self.contribution), slots=self.slots)
 
     @property
     def cids(self) -> tuple[bytes, ...]:

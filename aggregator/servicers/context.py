@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc.aio import ServicerContext
 
-from protocol.refusals import SlowUpload, TruncatedUpload
+from protocol.refusals import InvalidField, SlowUpload, TruncatedUpload
 
 Context = ServicerContext[Any, Any]
 
@@ -16,7 +17,7 @@ async def received(context: Context, idle_seconds: float) -> AsyncIterator[Any]:
     """The messages of a streaming call. gRPC's own iterator leaks a coroutine when a call is refused half-way.
 
     Raises:
-        TruncatedUpload: nothing came for `idle_seconds`.
+        TruncatedUpload: nothing came for `idle_seconds`. InvalidField: what came is no such message.
     """
     while True:
         try:
@@ -24,6 +25,8 @@ async def received(context: Context, idle_seconds: float) -> AsyncIterator[Any]:
                 message = await context.read()
         except TimeoutError:
             raise TruncatedUpload(f"upload: nothing came for {idle_seconds:g} s", limit=f"{idle_seconds:g} s") from None
+        except DecodeError:
+            raise InvalidField.of("message", "other bytes", "it is one of the method's requests") from None
         if message is grpc.aio.EOF:  # type: ignore[attr-defined]
             return
         yield message

@@ -1,7 +1,6 @@
 """merit.v1.JobsService"""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 from merit.v1.jobs_pb2 import (
     Job,
@@ -16,7 +15,7 @@ from merit.v1.jobs_pb2_grpc import JobsServiceServicer
 
 from aggregator.jobs import JobView
 from aggregator.served import Registry
-from aggregator.servicers.context import Context
+from aggregator.servicers.context import Context, send
 from aggregator.tools import Tools
 from protocol.refusals import Draining
 
@@ -35,16 +34,17 @@ class ProofJobs(JobsServiceServicer):
         await self._require_task(request.task_id)
         return ListJobsResponse(jobs=self._jobs(request.task_id))
 
-    async def WatchJobs(  # noqa: N802
+    async def WatchJobs(  # type: ignore[override]  # noqa: N802  (sends by itself, to know when nothing is taken)
         self, request: WatchJobsRequest, context: Context
-    ) -> AsyncIterator[WatchJobsResponse]:
+    ) -> None:
         await self._require_task(request.task_id)
         seen = -1
         while not self._tools.draining.is_set():
             version = self._tools.jobs.snapshot().version
             if version != seen:
                 seen = version
-                yield WatchJobsResponse(jobs=self._jobs(request.task_id))
+                response = WatchJobsResponse(jobs=self._jobs(request.task_id))
+                await send(context, response, self._tools.config.idle_seconds)
                 await asyncio.sleep(_PAUSE_SECONDS)
             await self._tools.jobs.wait_for_change(seen, _WATCH_SECONDS)
         raise Draining("the service is stopping")

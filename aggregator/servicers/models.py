@@ -25,9 +25,10 @@ from aggregator.tools import Tools, off_loop, spend
 from circuits.bn254 import G1Point
 from protocol import wire
 from protocol.calls import UPLOAD_GENESIS, read_call
+from protocol.holders import holder_of
 from protocol.refusals import Draining, InvalidField, MalformedContent, NotOwner, UnknownModel
 from protocol.terms import Derived, UnacceptableTerms, check_genesis
-from store.local import Draft
+from store.interface import Draft
 from store.objects import model_size_limit_bytes
 
 
@@ -92,7 +93,7 @@ class Models(ModelsServiceServicer):
                 await off_loop(draft.write, assembly.take(message.chunk))
                 pace.check(assembly.received_bytes)
             assembly.require_complete()
-            model = await off_loop(_keep, draft, task, terms)
+            model = await off_loop(_keep, draft, task, terms, self._tools)
         await off_loop(self._tools.state.put_model, model)
         await task.notify()
         return model
@@ -105,15 +106,17 @@ class Models(ModelsServiceServicer):
         return model
 
 
-def _keep(draft: Draft, task: ServedTask, terms: Derived) -> Model:
+def _keep(draft: Draft, task: ServedTask, terms: Derived, tools: Tools) -> Model:
     try:
         check_genesis(draft.read(), task.config, terms.srs)
     except UnacceptableTerms as error:
         raise MalformedContent(str(error), field=error.field, limit=error.limit) from None
+    cid = draft.keep()
+    tools.store.pin(cid, holder_of(task.task_id))
     return Model(
         task_id=task.task_id,
         version=0,
-        cid=draft.keep(),
+        cid=cid,
         size_bytes=draft.size_bytes,
         point=G1Point(*task.config.genesis),
     )

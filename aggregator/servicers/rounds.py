@@ -90,6 +90,7 @@ def _report_message(report: Report) -> StepReport:
         seconds=report.seconds,
         gas_used=report.gas_used,
         transaction=report.transaction,
+        rolled_back=report.rolled_back,
     )
 
 

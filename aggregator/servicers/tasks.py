@@ -36,6 +36,7 @@ from protocol import wire
 from protocol.calls import CREATE_TASK, read_call
 from protocol.refusals import ChainDown, Draining, InvalidField, TermsRefused, TransactionRefused
 from protocol.terms import UnacceptableTerms, check_terms
+from store.keywrap import Receiver
 
 MAX_PAGE = 100
 _STATUS = {
@@ -123,4 +124,5 @@ class Tasks(TasksServiceServicer):
             bits=config.bits,
             genesis_cid=config.genesis_cid,
             has_genesis=genesis is not None,
+            aggregator_key=Receiver.of(self._tools.account).public_key,
         )

@@ -17,6 +17,7 @@ VARIABLES = {
     CONFIG_VARIABLE: "the configuration file",
     "MERIT_PRIVATE_KEY": "key, in hex, of a process whose configuration names no key_file",
     "MERIT_PASSWORD": "password of a keystore whose configuration names no password_file",
+    "MERIT_RAY_ADDRESS": "Ray cluster that makes the aggregator's proofs, where its configuration names none",
     "MERIT_CACHE": "where strings and keys are kept; default: meritproof in the user's cache directory",
     "MERIT_SRS": "directory of kzg{k}.srs files, and kzg{k}.next beside those that proofs are made under",
 }

@@ -72,7 +72,7 @@ def explained(error: Exception) -> tuple[Exit, str]:
     from circuits.errors import CircuitError, FieldError
     from clients.bundle import BundleError
     from clients.demo.processes import PartyFailed
-    from clients.errors import AggregatorUnreachable, ClientError, ScriptError
+    from clients.errors import AggregatorUnreachable, ClientError, ScriptError, TransportRefused
     from contracts.bindings import (
         ArtifactMissing,
         BindingsError,
@@ -90,6 +90,7 @@ def explained(error: Exception) -> tuple[Exit, str]:
     )
     from protocol.refusals import Refusal
     from protocol.terms import UnacceptableTerms
+    from store.errors import InvalidPublicKey, StorageFull, StoreError, StoreUnavailable
 
     known: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Exit, str], ...] = (
         (PasswordMissing, Exit.CONFIGURATION, ""),
@@ -104,9 +105,18 @@ def explained(error: Exception) -> tuple[Exit, str]:
         (ValueOutOfRange, Exit.CONFIGURATION, ""),
         (BindingsError, Exit.FAILED, ""),
         (AggregatorUnreachable, Exit.AGGREGATOR, "Is it up? Its address is client.aggregator_target, or --aggregator."),
+        (
+            TransportRefused,
+            Exit.CONFIGURATION,
+            "Encrypt it: client.tls_ca, see merit tls; or client.allow_plaintext.",
+        ),
         (ScriptError, Exit.SCRIPT, ""),
         (Refusal, Exit.FAILED, ""),
         (UnacceptableTerms, Exit.FAILED, "Take no part in this task, or ask its owner about that term."),
+        (StoreUnavailable, Exit.FAILED, "Is the IPFS node up? Its RPC is what --store or --peer names."),
+        (StorageFull, Exit.FAILED, "Nothing was kept, nothing was lost: make room and try again."),
+        (InvalidPublicKey, Exit.FAILED, "Somebody stands in for the task's aggregator: is its address the right one?"),
+        (StoreError, Exit.FAILED, ""),
         (FieldError, Exit.CONFIGURATION, ""),
         (CircuitError, Exit.PROVER, "Strings and keys: see MERIT_SRS and MERIT_CACHE in docs/cli.md"),
         ((BundleError, ClientError, PartyFailed, FileExistsError), Exit.FAILED, ""),

@@ -26,7 +26,13 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
 
 
-def serve(config: ConfigOption = None, as_json: LinesOption = False) -> None:
+def serve(
+    config: ConfigOption = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Make proofs on this Ray cluster (extra `ray`).")
+    ] = None,
+    as_json: LinesOption = False,
+) -> None:
     """Serves the tasks that name this aggregator, until SIGTERM or Ctrl-C.
 
     Reads the sections [chain] and [aggregator].
@@ -37,7 +43,7 @@ def serve(config: ConfigOption = None, as_json: LinesOption = False) -> None:
         from aggregator.service import serve as run
         from process.configuration import settings
 
-        found = settings(AggregatorConfig, "aggregator", config_file(config))
+        found = settings(AggregatorConfig, "aggregator", config_file(config), {"ray_address": ray})
         asyncio.run(run(found, human=lines_for_people(as_json)))
 
     reporting(work)

@@ -78,10 +78,18 @@ def _left(current: RoundStatus | None, now_seconds: int) -> str:
 
 
 def _jobs(status: Status) -> Table:
-    names = list(dict.fromkeys(name for job in status.jobs for name in job))
-    table = Table(*names, title="proofs", title_justify="left", box=None, pad_edge=False)
+    table = Table("proof", "task", "round", "state", "progress", "time", "memory", box=None, pad_edge=False)
     for job in status.jobs:
-        table.add_row(*(str(job.get(name, "-")) for name in names))
+        waits = job.state == "queued"
+        table.add_row(
+            job.kind,
+            str(job.task_id),
+            str(job.round + 1),
+            f"place {job.queue_place}" if waits else job.state,
+            f"{job.stage} {100 * job.done // job.total}%" if job.total else job.stage or "-",
+            spoken(int(job.waited_seconds if waits else job.seconds)),
+            f"{job.memory_bytes / (1 << 20):,.0f} MiB",
+        )
     return table
 
 

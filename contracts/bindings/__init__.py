@@ -17,6 +17,7 @@ from contracts.bindings.errors import (
     LocalChainFailed,
     MalformedTask,
     NotAContract,
+    TransactionReplaced,
     TransactionReverted,
     TransactionTimeout,
     UntrustedVerifier,
@@ -39,6 +40,7 @@ from contracts.bindings.records import (
     TaskState,
     TaskView,
 )
+from contracts.bindings.signed import Journal, Signed
 
 __all__ = [
     "NATIVE",
@@ -53,6 +55,7 @@ __all__ = [
     "Deployment",
     "Domain",
     "InvalidTransaction",
+    "Journal",
     "LocalChainFailed",
     "MalformedTask",
     "Market",
@@ -65,10 +68,12 @@ __all__ = [
     "RoundState",
     "RoundView",
     "Settlement",
+    "Signed",
     "Submission",
     "TaskConfig",
     "TaskState",
     "TaskView",
+    "TransactionReplaced",
     "TransactionReverted",
     "TransactionTimeout",
     "UntrustedVerifier",

@@ -1,12 +1,13 @@
 """A chain behind JSON-RPC: signs locally, waits for receipts, and turns every failure into a typed error."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
-from eth_account.datastructures import SignedTransaction
 from eth_account.signers.local import LocalAccount
 from eth_typing import ABI, ABIError, ChecksumAddress
 from eth_utils.address import to_checksum_address
@@ -21,20 +22,29 @@ from tenacity import (
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractFunction
-from web3.exceptions import BadFunctionCallOutput, ContractLogicError, TimeExhausted, TransactionNotFound, Web3RPCError
+from web3.exceptions import (
+    BadFunctionCallOutput,
+    BlockNotFound,
+    ContractLogicError,
+    TimeExhausted,
+    TransactionNotFound,
+    Web3RPCError,
+)
 from web3.middleware import ExtraDataToPOAMiddleware
-from web3.types import FilterParams, LogReceipt, RPCEndpoint, RPCResponse, TxParams, TxReceipt, Wei
+from web3.types import FilterParams, LogReceipt, Nonce, RPCEndpoint, RPCResponse, TxParams, TxReceipt, Wei
 
 from contracts.bindings import artifacts
 from contracts.bindings.errors import (
     ChainRefused,
     ChainUnavailable,
     NotAContract,
+    TransactionReplaced,
     TransactionReverted,
     TransactionTimeout,
 )
 from contracts.bindings.market_errors import reverted
 from contracts.bindings.reverts import decode_revert
+from contracts.bindings.signed import Journal, Signed
 
 LOCAL_CHAIN_IDS = frozenset({1337, 31337, 131277322940537})
 """Ganache's and geth's developer chain, anvil and Hardhat, the embedded chain."""
@@ -43,6 +53,9 @@ _NOT_RETRIED = frozenset({"eth_sendRawTransaction"})
 # Held against a node that is restarting, not against one that is down: about 3 seconds in all.
 _ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.2
+
+# A node may know an account's new nonce a moment before it knows the receipt that goes with it.
+_SURE_AFTER = 10
 
 # In the words of geth and most others, anvil, Nethermind, and the embedded chain.
 _NONCE_TAKEN = ("nonce too low", "replacement transaction underpriced", "oldnonce", "invalid transaction nonce")
@@ -100,6 +113,13 @@ class Chain:
         """Number of the latest block."""
         return self._ask(self.w3.eth.get_block_number)
 
+    def block_hash(self, number: int) -> bytes | None:
+        """Hash of a block; None if the chain is not that long."""
+        try:
+            return bytes(self._ask(lambda: self.w3.eth.get_block(number))["hash"])
+        except BlockNotFound:
+            return None
+
     def logs(self, query: FilterParams) -> list[LogReceipt]:
         """The logs that a filter matches, in order."""
         return self._ask(lambda: self.w3.eth.get_logs(query))
@@ -119,23 +139,35 @@ class Chain:
         except (ContractLogicError, Web3RPCError) as error:
             raise _typed(fn, error) from error
 
-    def send(self, account: LocalAccount, fn: Call, value_wei: int = 0) -> TxReceipt:
+    def send(self, account: LocalAccount, fn: Call, value_wei: int = 0, journal: Journal | None = None) -> TxReceipt:
         """Runs a state-changing call and waits until it is mined.
+
+        Args:
+            journal: keeps the transaction before it is sent. The one that it has is taken up again if it is the same
+                call, and replaced otherwise, or if it waits for too long: never are two of them mined.
 
         Raises:
             TransactionReverted: by the estimate, before anything is paid; or mined, if the state changed since. A
                 custom error of the market has a class of its own, see `market_errors`.
             ChainRefused: the node did not take it.
             TransactionTimeout: sent, but not mined within `timeout_seconds`.
+            TransactionReplaced: another transaction of the account took its place.
             ChainUnavailable: the node does not answer.
         """
+        kept = journal.latest() if journal else None
+        if kept is not None and kept.data == _data(fn):
+            receipt = self._taken_up(account.address, kept)
+            if receipt is not None:
+                return receipt
         with self._lock_of(account.address):
             try:
                 request = self._build(account, fn, value_wei)
-                tx_hash = self._submit(account, request)
+                transaction = self._submit(account, request, journal, kept)
             except (ContractLogicError, Web3RPCError) as error:
                 raise _typed(fn, error) from error
-        receipt = self.wait(tx_hash)
+        receipt = self._mined(account.address, transaction)
+        if receipt is None:
+            raise TransactionReplaced(HexBytes(transaction.hash).to_0x_hex())
         if receipt["status"] != 1:
             raise self._replayed(fn, account, value_wei, receipt)
         return receipt
@@ -147,7 +179,7 @@ class Chain:
             TransactionReverted: by the estimate. ChainRefused, ChainUnavailable.
         """
         try:
-            return bytes(self._signed(account, self._build(account, fn, value_wei)).raw_transaction)
+            return self._signed(account, self._build(account, fn, value_wei)).raw
         except (ContractLogicError, Web3RPCError) as error:
             raise _typed(fn, error) from error
 
@@ -162,17 +194,10 @@ class Chain:
         """
         try:
             fn.estimate_gas(call)
-            self._send_raw(raw, HexBytes(tx_hash))
+            self._send_raw(raw, tx_hash)
         except (ContractLogicError, Web3RPCError) as error:
             raise _typed(fn, error) from error
         return self.wait(HexBytes(tx_hash))
-
-    def receipt(self, tx_hash: bytes) -> TxReceipt | None:
-        """Of a transaction; None if it is not mined."""
-        try:
-            return self.w3.eth.get_transaction_receipt(HexBytes(tx_hash))
-        except TransactionNotFound:
-            return None
 
     def transfer(self, account: LocalAccount, to: str, amount_wei: int) -> TxReceipt:
         """Sends native currency.
@@ -183,10 +208,17 @@ class Chain:
         with self._lock_of(account.address):
             request: TxParams = {"to": to_checksum_address(to), "value": Wei(amount_wei), "gas": 21_000}
             try:
-                tx_hash = self._submit(account, request)
+                transaction = self._submit(account, request)
             except Web3RPCError as error:
                 raise ChainRefused(_message(error)) from error
-        return self.wait(tx_hash)
+        return self.wait(HexBytes(transaction.hash))
+
+    def receipt(self, tx_hash: bytes) -> TxReceipt | None:
+        """The receipt of a transaction; None if the chain does not have it, or no longer."""
+        try:
+            return self._ask(lambda: self.w3.eth.get_transaction_receipt(HexBytes(tx_hash)))
+        except TransactionNotFound:
+            return None
 
     def wait(self, tx_hash: HexBytes) -> TxReceipt:
         """The receipt of a sent transaction, once it is mined.
@@ -196,7 +228,7 @@ class Chain:
         """
         try:
             return self.w3.eth.wait_for_transaction_receipt(
-                tx_hash, timeout=self.timeout_seconds, poll_latency=0.05 if self.is_local else 0.5
+                tx_hash, timeout=self.timeout_seconds, poll_latency=self._poll_seconds
             )
         except TimeExhausted as error:
             raise TransactionTimeout(tx_hash.to_0x_hex(), self.timeout_seconds) from error
@@ -204,6 +236,8 @@ class Chain:
     def _ask(self, request: Callable[[], T]) -> T:
         try:
             return request()
+        except (BlockNotFound, TransactionNotFound):
+            raise
         except Web3RPCError as error:
             raise ChainRefused(_message(error)) from error
 
@@ -214,13 +248,14 @@ class Chain:
     def _build(self, account: LocalAccount, fn: Call, value_wei: int) -> TxParams:
         params: TxParams = {"from": account.address, "value": Wei(value_wei)}
         gas = fn.estimate_gas(params)
-        data = fn.data_in_transaction if isinstance(fn, ContractConstructor) else fn._encode_transaction_data()
-        request: TxParams = {"value": Wei(value_wei), "data": cast(Any, data), "gas": gas + gas // 10}
+        request: TxParams = {"value": Wei(value_wei), "data": HexBytes(_data(fn)), "gas": gas + gas // 10}
         if isinstance(fn, ContractFunction):
             request["to"] = fn.address
         return request
 
-    def _submit(self, account: LocalAccount, request: TxParams) -> HexBytes:
+    def _submit(
+        self, account: LocalAccount, request: TxParams, journal: Journal | None = None, kept: Signed | None = None
+    ) -> Signed:
         """Signs and sends, again under another nonce where somebody else with this key was faster."""
         retrying = Retrying(
             stop=stop_after_attempt(_ATTEMPTS),
@@ -228,24 +263,29 @@ class Chain:
             retry=retry_if_exception(_is_nonce_taken),
             reraise=True,
         )
-        return retrying(self._submit_once, account, request)
+        return retrying(self._submit_once, account, request, journal, kept)
 
-    def _submit_once(self, account: LocalAccount, request: TxParams) -> HexBytes:
-        signed = self._signed(account, request)
-        tx_hash = HexBytes(signed.hash)
-        self._send_raw(bytes(signed.raw_transaction), tx_hash)
-        return tx_hash
+    def _submit_once(
+        self, account: LocalAccount, request: TxParams, journal: Journal | None, kept: Signed | None
+    ) -> Signed:
+        transaction = self._signed(account, request, kept)
+        if journal is not None:
+            journal.signed(transaction)
+        self._send_raw(transaction.raw, transaction.hash)
+        if journal is not None:
+            journal.sent(transaction)
+        return transaction
 
-    def _signed(self, account: LocalAccount, request: TxParams) -> SignedTransaction:
-        request = {
-            **request,
-            **self._fees(),
-            "chainId": self.chain_id,
-            "nonce": self.w3.eth.get_transaction_count(account.address, "pending"),
-        }
-        return account.sign_transaction(cast(dict[str, Any], request))
+    def _signed(self, account: LocalAccount, request: TxParams, kept: Signed | None = None) -> Signed:
+        """Under the next nonce, or in place of a kept transaction that is not mined."""
+        nonce, fees = self.w3.eth.get_transaction_count(account.address, "pending"), self._fees()
+        if kept is not None and self.w3.eth.get_transaction_count(account.address) <= kept.nonce:
+            nonce, fees = Nonce(kept.nonce), kept.raised(fees)
+        fields = {**request, **fees, "chainId": self.chain_id, "nonce": nonce}
+        encoded = account.sign_transaction(cast(dict[str, Any], fields))
+        return Signed(bytes(encoded.hash), bytes(encoded.raw_transaction))
 
-    def _send_raw(self, raw: bytes, tx_hash: HexBytes) -> None:
+    def _send_raw(self, raw: bytes, tx_hash: bytes) -> None:
         """The hash is known beforehand, so a lost answer does not lose the transaction."""
         try:
             self.w3.eth.send_raw_transaction(HexBytes(raw))
@@ -253,20 +293,51 @@ class Chain:
             if not self._is_known(tx_hash):
                 raise
 
-    def _is_known(self, tx_hash: HexBytes) -> bool:
+    def _taken_up(self, address: ChecksumAddress, transaction: Signed) -> TxReceipt | None:
+        """The receipt of one that was sent before; None if it has to be sent anew."""
         try:
-            self.w3.eth.get_transaction(tx_hash)
-        except Web3RPCError:
+            receipt = self._mined(address, transaction)
+        except TransactionTimeout:
+            return None
+        return receipt if receipt is not None and receipt["status"] == 1 else None
+
+    def _mined(self, address: ChecksumAddress, transaction: Signed) -> TxReceipt | None:
+        """The receipt, once there is one; None once another transaction has the nonce.
+
+        A node forgets what waits when it restarts, so it is told again.
+        """
+        ends_at, replaced = time.monotonic() + self.timeout_seconds, 0
+        while (receipt := self.receipt(transaction.hash)) is None:
+            taken = self._ask(lambda: self.w3.eth.get_transaction_count(address)) > transaction.nonce
+            replaced = replaced + 1 if taken else 0
+            if replaced > _SURE_AFTER:
+                return None
+            if time.monotonic() > ends_at:
+                raise TransactionTimeout(HexBytes(transaction.hash).to_0x_hex(), self.timeout_seconds)
+            if not taken and not self._is_known(transaction.hash):
+                with suppress(Web3RPCError):
+                    self.w3.eth.send_raw_transaction(HexBytes(transaction.raw))
+            time.sleep(self._poll_seconds)
+        return receipt
+
+    @property
+    def _poll_seconds(self) -> float:
+        return 0.05 if self.is_local else 0.5
+
+    def _is_known(self, tx_hash: bytes) -> bool:
+        try:
+            self.w3.eth.get_transaction(HexBytes(tx_hash))
+        except (TransactionNotFound, Web3RPCError):
             return False
         return True
 
-    def _fees(self) -> TxParams:
+    def _fees(self) -> dict[str, int]:
         base_fee = self.w3.eth.get_block("latest").get("baseFeePerGas")
         if base_fee is None:
             return {"gasPrice": self.w3.eth.gas_price}
         tip = self.w3.eth.max_priority_fee
         # Twice the base fee: it may rise by an eighth a block while the transaction waits.
-        return {"maxFeePerGas": Wei(2 * base_fee + tip), "maxPriorityFeePerGas": tip}
+        return {"maxFeePerGas": 2 * base_fee + tip, "maxPriorityFeePerGas": tip}
 
     def _replayed(self, fn: Call, account: LocalAccount, value_wei: int, receipt: TxReceipt) -> TransactionReverted:
         """Receipts carry no reason: the same call on the state afterwards usually fails the same way."""
@@ -338,6 +409,11 @@ def _message(error: Exception) -> str:
     if isinstance(error, Web3RPCError) and error.rpc_response is not None:
         return str(cast(Any, error.rpc_response.get("error") or {}).get("message", error))
     return str(error)
+
+
+def _data(fn: Call) -> bytes:
+    data = fn.data_in_transaction if isinstance(fn, ContractConstructor) else fn._encode_transaction_data()
+    return bytes(HexBytes(cast(Any, data)))
 
 
 def _name(fn: Call) -> str:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from eth_utils.crypto import keccak
+from web3.types import TxReceipt
 
 from contracts.bindings import artifacts
 from contracts.bindings.artifacts import Artifact
 from contracts.bindings.chain import Chain
 from contracts.bindings.errors import TransactionReverted, UntrustedVerifier, ValueOutOfRange
+from contracts.bindings.signed import Journal
 
 _WORD_BYTES = 32
 
@@ -78,9 +80,10 @@ def vka_digest(words: Sequence[bytes]) -> bytes:
     return keccak(b"".join(words))
 
 
-def register_vka(chain: Chain, account: LocalAccount, verifier: str, words: Sequence[bytes]) -> bytes:
-    """Makes a verifying key known to a verifier; returns its digest. Again does no harm."""
-    digest = vka_digest(words)
+def register_vka(
+    chain: Chain, account: LocalAccount, verifier: str, words: Sequence[bytes], journal: Journal | None = None
+) -> TxReceipt:
+    """Makes a verifying key known to a verifier. Again does no harm."""
+    vka_digest(words)
     contract = chain.contract(verifier, artifacts.verifier().abi)
-    chain.send(account, contract.functions.registerVka(list(words)))
-    return digest
+    return chain.send(account, contract.functions.registerVka(list(words)), journal=journal)

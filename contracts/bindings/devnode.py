@@ -19,7 +19,7 @@ from eth_tester.backends.pyevm.serializers import (
 )
 from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.exceptions import ValidationError as EvmValidationError
-from rlp.exceptions import DecodingError, DeserializationError  # type: ignore[import-untyped]
+from rlp.exceptions import DecodingError, DeserializationError
 
 BLOCK_GAS_LIMIT = 60_000_000
 ACCOUNT_BALANCE_WEI = 1_000_000 * 10**18

@@ -48,10 +48,11 @@ class UpdateCommitment:
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """The aggregator's word that it holds a trainer's update.
+    """The aggregator's word that it holds a trainer's update, and until when.
 
     Attributes:
-        trainer: address. received_at_seconds: Unix time, 64 bits. The others as in UpdateCommitment.
+        trainer: address. received_at_seconds, stored_until_seconds: Unix time, 64 bits. The others as in
+            UpdateCommitment.
     """
 
     task_id: int
@@ -61,6 +62,7 @@ class Receipt:
     point_y: int
     cid_digest: bytes
     received_at_seconds: int
+    stored_until_seconds: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,7 @@ _TYPES = {
         ("trainer", "address"),
         *_COMMITMENT_FIELDS,
         ("receivedAtSeconds", "uint64"),
+        ("storedUntilSeconds", "uint64"),
     ],
     Call: [
         ("taskId", "uint256"),

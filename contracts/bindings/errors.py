@@ -120,6 +120,18 @@ class InvalidTransaction(BindingsError, ValueError):
         self.limit = limit
 
 
+class TransactionReplaced(BindingsError):
+    """A transaction was sent, and another one of the account took its nonce: it will never be mined.
+
+    Attributes:
+        tx_hash: its hash.
+    """
+
+    def __init__(self, tx_hash: str) -> None:
+        super().__init__(f"another transaction took the place of {tx_hash}")
+        self.tx_hash = tx_hash
+
+
 class MalformedTask(BindingsError):
     """A task's log holds text that is no text: whoever made it did not use these bindings.
 

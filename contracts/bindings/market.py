@@ -31,6 +31,7 @@ from contracts.bindings.records import (
     TaskState,
     TaskView,
 )
+from contracts.bindings.signed import Journal
 
 # Those of the Solidity struct; the others are in the log only.
 _CONFIG_FIELDS = tuple(f.name for f in fields(TaskConfig) if f.name not in ("genesis_cid", "rule_name"))
@@ -41,6 +42,8 @@ MAX_PAGE = 32
 
 class Market:
     """Calls return once they are mined; amounts are in the token's smallest unit.
+
+    An aggregator's calls take a journal, see `Chain.send`.
 
     Every call may raise what `Chain.send` does, every read what `Chain.read` does.
     """
@@ -86,11 +89,11 @@ class Market:
         named = SimpleNamespace(**raw) if isinstance(raw, Mapping) else raw
         return _config(named, args)
 
-    def post_bond(self, account: LocalAccount, task_id: int) -> TxReceipt:
+    def post_bond(self, account: LocalAccount, task_id: int, journal: Journal | None = None) -> TxReceipt:
         """The aggregator posts its bond: the task opens."""
         config = self.task(task_id).config
         value_wei = config.bond_wei if _is_native(config.token) else 0
-        return self.chain.send(account, self._fn.postBond(task_id), value_wei)
+        return self.chain.send(account, self._fn.postBond(task_id), value_wei, journal)
 
     def join(self, account: LocalAccount, task_id: int, proof: Sequence[bytes] = ()) -> TxReceipt:
         """The account becomes a trainer of the task, and posts its stake; an ERC-20 must have been approved.
@@ -107,7 +110,12 @@ class Market:
         return self.chain.send(account, self._fn.leaveTask(task_id))
 
     def commit_round(
-        self, account: LocalAccount, task_id: int, round: int, submissions: Sequence[Submission]
+        self,
+        account: LocalAccount,
+        task_id: int,
+        round: int,
+        submissions: Sequence[Submission],
+        journal: Journal | None = None,
     ) -> TxReceipt:
         """The aggregator fixes the round's updates: submission i fills slot i."""
         updates = (
@@ -116,21 +124,34 @@ class Market:
             [s.cid for s in submissions],
             [s.signature for s in submissions],
         )
-        return self.chain.send(account, self._fn.commitRound(task_id, round, updates))
+        return self.chain.send(account, self._fn.commitRound(task_id, round, updates), journal=journal)
 
-    def settle_round(self, account: LocalAccount, task_id: int, round: int, settlement: Settlement) -> TxReceipt:
+    def settle_round(
+        self,
+        account: LocalAccount,
+        task_id: int,
+        round: int,
+        settlement: Settlement,
+        journal: Journal | None = None,
+    ) -> TxReceipt:
         """Anyone settles the round with its proofs."""
-        return self.chain.send(account, self._fn.settleRound(task_id, round, _settlement_tuple(settlement)))
+        fn = self._fn.settleRound(task_id, round, settlement_tuple(settlement))
+        return self.chain.send(account, fn, journal=journal)
 
-    def publish_model(self, account: LocalAccount, task_id: int, round: int, cid: bytes) -> TxReceipt:
+    def publish_model(
+        self, account: LocalAccount, task_id: int, round: int, cid: bytes, journal: Journal | None = None
+    ) -> TxReceipt:
         """The aggregator says where the model after a settled round is."""
-        return self.chain.send(account, self._fn.publishModel(task_id, round, cid))
+        return self.chain.send(account, self._fn.publishModel(task_id, round, cid), journal=journal)
 
-    def expire_round(self, account: LocalAccount, task_id: int, round: int) -> TxReceipt:
+    def expire_round(
+        self, account: LocalAccount, task_id: int, round: int, journal: Journal | None = None
+    ) -> TxReceipt:
         """Anyone ends a round whose window has passed; its updates are looked up in the log."""
         view = self.round(task_id, round)
         points = [tuple(point) for point in view.points]
-        return self.chain.send(account, self._fn.expireRound(task_id, round, list(view.trainers), points))
+        fn = self._fn.expireRound(task_id, round, list(view.trainers), points)
+        return self.chain.send(account, fn, journal=journal)
 
     def close(self, account: LocalAccount, task_id: int) -> TxReceipt:
         """The owner takes back a task whose bond was never posted."""
@@ -299,7 +320,7 @@ def _config_tuple(config: TaskConfig) -> tuple[Any, ...]:
     return _in_order("createTask", "config", values)
 
 
-def _settlement_tuple(settlement: Settlement) -> tuple[Any, ...]:
+def settlement_tuple(settlement: Settlement) -> tuple[Any, ...]:
     """The Solidity struct."""
     terms = settlement.terms
     values = {

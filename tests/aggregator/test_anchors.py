@@ -6,12 +6,10 @@ from dataclasses import replace
 
 import pytest
 from merit.v1.updates_pb2 import UpdateStatus, UploadUpdateRequest
-from sqlalchemy import select
 
 from aggregator import anchors
 from aggregator.records import Step
 from aggregator.service import Aggregator
-from aggregator.tables import UpdateRow
 from circuits.bn254 import G1Point, sum_points
 from circuits.commitment import empty_column
 from circuits.linear.gram import gram, padded
@@ -148,22 +146,22 @@ async def test_the_empty_column_is_proven_as_often_as_it_takes(stage: Stage, cli
         assert G1Point(*stage.market.round(task_id, 0).points[0]) == stage.derived().empty_column
 
 
-async def test_after_a_round_that_accepted_nobody_comes_the_empty_column(stage: Stage, running: Running) -> None:
+async def test_after_a_round_that_accepted_nobody_comes_the_empty_column(
+    stage: Stage, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     aggregator, client = running
     task_id = await stage.open_task(client, **stage.anchored(*SUM_TERMS, **BOUNDS))
-    task = aggregator.registry.tasks[task_id]
+    task, tools = aggregator.registry.tasks[task_id], aggregator.tools
     assert task.derived is not None
     await send(client, *updates(stage, task_id, 0, 2))
     await stage.reached(client, task_id, 0, Step.PUBLISHED)
-    state, terms = aggregator.tools.state, task.derived
-    some = anchors.anchor_of_round(1, task, terms, aggregator.tools)
-    with state._transaction() as session:
-        for row in session.scalars(select(UpdateRow).where(UpdateRow.task_id == task_id)):
-            row.accepted = False
-    none = anchors.anchor_of_round(1, task, terms, aggregator.tools)
+    some = anchors.anchor_of_round(1, task, task.derived, tools)
+    rejected = [replace(update, accepted=False) for update in tools.state.updates(task_id, 0)]
+    monkeypatch.setattr(tools.state, "updates", lambda *_: rejected)
+    none = anchors.anchor_of_round(1, task, task.derived, tools)
     assert some is not None
     assert none is not None
-    assert none.point == terms.empty_column != some.point
+    assert none.point == task.derived.empty_column != some.point
 
 
 async def test_a_sum_that_is_not_of_the_commitments_is_not_committed(

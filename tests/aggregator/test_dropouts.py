@@ -23,7 +23,6 @@ from contracts.bindings import RoundState, TaskState
 from contracts.bindings.devchain import advance_time
 from protocol import refusals
 from protocol.calls import UPLOAD_UPDATE
-from store.objects import decode_update
 from tests.clients.test_restart import life
 from tests.stage import BOND_WEI, REWARD_WEI, STATEMENT, TRAINERS, Stage, Update
 
@@ -224,7 +223,7 @@ async def test_a_trainer_that_is_too_late_is_told_and_goes_on(
     assert [outcome.sent for outcome in await late.history()] == [False, True]
     remembered = Memory(stage.directory / f"trainer-{LAST}").pending(1)
     assert remembered is not None
-    sent = decode_update(remembered.data, STATEMENT.dim, STATEMENT.fmt).values
+    sent = stage.opened(remembered.data, task_id, 1, stage.trainers[LAST].address).values
     assert (sent == quantize(STEP, STATEMENT.fmt).values).all()
 
 

@@ -293,7 +293,7 @@ async def test_own_commitment_of_an_earlier_round_is_refused(stage: Stage, clien
 async def test_entries_out_of_range_are_refused(stage: Stage, client: AggregatorClient, update: Update) -> None:
     """4-bit entries travel as bytes, so a byte of 8 is well-formed and still no entry."""
     for index in (0, STATEMENT.dim - 1):
-        data = bytearray(update.data)
+        data = bytearray(encode_update(update.column, STATEMENT.fmt))
         data[len(data) - STATEMENT.dim + index] = STATEMENT.fmt.highest + 1
         with pytest.raises(refusals.OutOfRange) as caught:
             await send(
@@ -322,9 +322,10 @@ async def test_an_update_of_few_digits_is_an_update(stage: Stage, client: Aggreg
 
 async def test_another_dim_is_refused(stage: Stage, client: AggregatorClient, update: Update) -> None:
     """One value more and one salt less: the size fits, the header does not."""
-    swapped = update.data.replace(b'"shape":[512]', b'"shape":[511]').replace(b'"shape":[20]', b'"shape":[21]')
-    assert len(swapped) == len(update.data)
-    assert swapped != update.data
+    data = encode_update(update.column, STATEMENT.fmt)
+    swapped = data.replace(b'"shape":[512]', b'"shape":[511]').replace(b'"shape":[20]', b'"shape":[21]')
+    assert len(swapped) == len(data)
+    assert swapped != data
     with pytest.raises(refusals.MalformedContent) as caught:
         await send(client, stage.update(update.header.task_id, 0, stage.trainers[0], update.column, data=swapped))
     assert caught.value.field == "header"
@@ -445,7 +446,7 @@ async def test_a_refused_strangers_nonce_is_not_kept(running: Running, stage: St
     """Else strangers would fill the disk."""
     with pytest.raises(refusals.NotJoined):
         await send(running[1], other_trainer(stage, update))
-    with running[0].tools.state._transaction() as session:
+    with running[0].tools.state._database.reading() as session:
         assert stage.outsider.address not in session.scalars(select(NonceRow.signer)).all()
 
 

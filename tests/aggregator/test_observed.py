@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import grpc
@@ -17,6 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
 
+from aggregator.jobs import JobState, JobView
 from aggregator.metrics import Metrics
 from aggregator.observed import REQUEST_ID
 from process import logs
@@ -73,7 +75,7 @@ async def test_a_round_as_a_scrape_sees_it(stage: Stage, lines: Any) -> None:
         sent = await stage.send(client, task_id, 0)
         again = stage.update(task_id, 0, stage.trainers[0], stage.draw(77))
         with pytest.raises(SecondUpdate):
-            await client.upload_update(again.header, again.data)
+            await client.upload_update(again.header, again.data, again.signer)
         await stage.reached(client, task_id, 0, RoundStep.ROUND_STEP_PUBLISHED)
         await stage.reached(client, task_id, 1, RoundStep.ROUND_STEP_COLLECTING)
         samples = scrape(port)
@@ -96,6 +98,9 @@ async def test_a_round_as_a_scrape_sees_it(stage: Stage, lines: Any) -> None:
     for step in ("committed", "settled", "published"):
         assert value(samples, "merit_gas_used_total", step=step) > 21_000
     assert value(samples, "merit_tasks") >= 0
+    assert (
+        value(samples, "merit_proof_jobs", state="queued") == value(samples, "merit_proof_jobs", state="running") == 0
+    )
     assert value(samples, "merit_chain_up") == 1
     assert value(samples, "merit_chain_head_lag_seconds") >= 0
     assert value(samples, "merit_disk_free_bytes") > 0
@@ -178,7 +183,7 @@ async def test_a_stream_that_is_left_is_counted_as_cancelled(stage: Stage, lines
         grpc.aio.insecure_channel(f"127.0.0.1:{aggregator.port}") as channel,
     ):
         port, task_id = await metrics_port(lines), await stage.create_task()
-        await client.upload_genesis(task_id, stage.genesis_data)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
         call = rounds_pb2_grpc.RoundsServiceStub(channel).WatchRounds(rounds_pb2.WatchRoundsRequest(task_id=task_id))
         await call.read()
         assert value(await asyncio.to_thread(scrape, port), "merit_calls_running", **watch) == 1
@@ -222,3 +227,16 @@ async def test_spans_of_a_round(stage: Stage, monkeypatch: pytest.MonkeyPatch) -
     assert upload.attributes["rpc.grpc.status_code"] == 0
     refused = [span for span in exporter.get_finished_spans() if not span.status.is_ok]
     assert [span.status.description for span in refused if span.name.endswith("GetRound")] == ["unknown_task"]
+
+
+def test_jobs_are_counted_by_their_state() -> None:
+    counted, view = Metrics(), partial(
+        JobView, kind="linear", task_id=1, round=0, stage="", done=0, total=0, attempt=1, memory_bytes=1, worker="",
+        waited_seconds=0, seconds=0,
+    )  # fmt: skip
+    states = [JobState.RUNNING, JobState.QUEUED, JobState.QUEUED]
+    counted.count_jobs([view(job_id=i, state=state, queue_place=0) for i, state in enumerate(states)])
+    found = {s.labels["state"]: s.value for family in counted.proof_jobs.collect() for s in family.samples}
+    assert found == {"queued": 2, "running": 1, "ending": 0}
+    counted.count_jobs([])
+    assert {s.value for family in counted.proof_jobs.collect() for s in family.samples} == {0}

@@ -99,7 +99,7 @@ async def test_a_killed_aggregator_goes_on_where_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rpc_url, keys = chain_url_and_keys
-    monkeypatch.setattr("clients.run.Prover", lambda: SharedProver(prover))
+    monkeypatch.setattr("clients.connection.Prover", lambda: SharedProver(prover))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     chain, accounts = Chain(rpc_url), [Account.from_key(key) for key in keys]
     deployment = deploy(chain, accounts[0])

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from eth_account import Account
-from sqlalchemy import select
+from sqlalchemy import URL, select
 
 from aggregator.errors import TooManyProofs
-from aggregator.records import Layer, Model, Report, Step, Update
+from aggregator.records import Checkpoint, Layer, Model, Purpose, Report, Step, Transaction, Update
 from aggregator.state import State
 from aggregator.tables import NonceRow
 from circuits.bn254 import G1Point
@@ -31,13 +30,8 @@ TRAINERS = [Account.from_key(bytes([i]) * 32).address for i in range(1, 20)]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state.sqlite"
-
-
-@pytest.fixture
-def state(path: Path) -> Iterator[State]:
-    opened = State(path, IDENTITY)
+def state(database_url: URL) -> Iterator[State]:
+    opened = State(database_url, IDENTITY)
     opened.open_round(report(Step.COLLECTING), 1000)
     yield opened
     opened.close()
@@ -65,11 +59,12 @@ def update(index: int, **changes: object) -> Update:
     )
 
 
-def test_admitted_updates_survive_a_restart_in_order(state: State, path: Path) -> None:
+def test_admitted_updates_survive_a_restart_in_order(state: State, database_url: URL) -> None:
     sent = [update(i) for i in (3, 1, 2)]
     for one in sent:
         assert state.admit(one, places=3) == one
-    again = State(path, IDENTITY)
+    state.close()
+    again = State(database_url, IDENTITY)
     assert again.updates(1, 0) == sent
     assert again.update(1, 0, TRAINERS[1]) == sent[1]
     again.close()
@@ -104,15 +99,14 @@ def test_a_point_belongs_to_one_task(state: State) -> None:
         state.admit(update(1, task_id=2, point=update(0).point), places=3)
 
 
-def test_proofs_of_a_commitment_are_counted_for_good(tmp_path: Path) -> None:
-    points, identity = [G1Point(1, 2), G1Point(3, 4)], {"chain": "1"}
-    state = State(tmp_path / "ledger.sqlite", identity)
+def test_proofs_of_a_commitment_are_counted_for_good(state: State, database_url: URL) -> None:
+    points = [G1Point(1, 2), G1Point(3, 4)]
     for _ in range(MAX_PROOFS_OF_A_COMMITMENT - 1):
         state.count_argument(points)
     state.require_provable(points)
     state.close()
 
-    again = State(tmp_path / "ledger.sqlite", identity)
+    again = State(database_url, IDENTITY)
     again.count_argument(points[:1])
     with pytest.raises(TooManyProofs) as caught:
         again.require_provable(points)
@@ -200,6 +194,106 @@ def test_outcomes_are_by_slot(state: State) -> None:
     ]
 
 
+def played(state: State) -> None:
+    """A round up to its settlement, with an anchor in slot 0."""
+    for index in (2, 0, 1):
+        state.admit(update(index), places=4)
+    state.seal(report(Step.SEALED), update(5, trainer=NOBODY, signature=b""))
+    state.finish(report(Step.COMMITTED))
+    for layer in Layer:
+        state.put_proof(1, 0, layer, b"proof")
+    state.judge(report(Step.RULE_PROVEN), accept=[1, 0, 1, 0], score=[10, 0, 7, 0])
+    state.settle(report(Step.SETTLED), [4, 3, 2, 1])
+
+
+@pytest.mark.parametrize("step", [Step.COLLECTING, Step.SEALED, Step.RULE_PROVEN])
+def test_a_step_that_is_taken_back_takes_what_follows_from_it(state: State, step: Step) -> None:
+    played(state)
+    before = state.reports(1)
+    gone = transaction(Purpose.COMMIT, block=9)
+    state.put_transaction(gone)
+    state.roll_back(report(step), [gone])
+    found = state.round(1, 0)
+    assert found is not None
+    assert found.step == step
+    # The journal is never rewritten: it goes on.
+    assert state.reports(1)[:-1] == before
+    assert (state.reports(1)[-1].step, state.reports(1)[-1].rolled_back) == (step, True)
+    assert state.transaction(1, 0, Purpose.COMMIT) == replace(gone, block=None)
+    rows = state.updates(1, 0)
+    assert all(row.paid_wei is None for row in rows)
+    assert all((row.score is None) == (step != Step.RULE_PROVEN) for row in rows)
+    collecting = step == Step.COLLECTING
+    assert [row.trainer for row in rows] == [*([] if collecting else [NOBODY]), *(TRAINERS[i] for i in (2, 0, 1))]
+    assert all((row.slot is None) == collecting for row in rows)
+    # A proof is about its updates: it stays as long as they do.
+    assert (state.proof(1, 0, Layer.LINEAR) is None) == collecting
+    state.seal(report(Step.SEALED))
+    state.finish(report(Step.COMMITTED))
+    assert len(state.updates(1, 0)) == (3 if collecting else 4)
+
+
+def test_who_has_not_joined_gets_no_slot(state: State) -> None:
+    for index in range(4):
+        state.admit(update(index), places=4)
+    state.seal(report(Step.SEALED), joined={TRAINERS[1], TRAINERS[3]})
+    assert [(row.slot, row.trainer) for row in state.updates(1, 0)] == [(0, TRAINERS[1]), (1, TRAINERS[3])]
+    state.judge(report(Step.RULE_PROVEN), accept=[1, 0], score=[1, 0])
+    state.settle(report(Step.SETTLED), [5, 0])
+    left_out = state.update(1, 0, TRAINERS[0])
+    assert left_out is not None
+    assert (left_out.slot, left_out.accepted, left_out.paid_wei) == (None, None, None)
+
+
+def test_a_round_that_the_chain_opened_anew_has_another_deadline(state: State) -> None:
+    state.open_round(report(Step.COLLECTING), 1000)
+    assert [r.rolled_back for r in state.reports(1)] == [False]
+    state.open_round(report(Step.COLLECTING), 1500)
+    found = state.round(1, 0)
+    assert found is not None
+    assert found.commit_deadline_seconds == 1500
+    assert [r.rolled_back for r in state.reports(1)] == [False, True]
+
+
+def test_where_a_round_was_before_its_end(state: State) -> None:
+    state.finish(report(Step.SEALED))
+    state.finish(report(Step.EXPIRED))
+    assert state.step_before_end(1, 0) == Step.SEALED
+    state.roll_back(report(Step.SEALED))
+    state.finish(report(Step.COMMITTED))
+    state.finish(report(Step.EXPIRED))
+    assert state.step_before_end(1, 0) == Step.COMMITTED
+
+
+def transaction(purpose: Purpose, **changes: object) -> Transaction:
+    return replace(
+        Transaction(task_id=1, round=0, purpose=purpose, hash=b"h" * 32, raw=b"raw"),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def test_transactions_are_found_by_purpose_and_by_block(state: State) -> None:
+    waiting = transaction(Purpose.PUBLISH)
+    mined = [transaction(Purpose.SETTLE, block=8), transaction(Purpose.COMMIT, block=7)]
+    for one in (waiting, *mined, transaction(Purpose.COMMIT, task_id=2, block=9)):
+        state.put_transaction(one)
+    assert state.transaction(1, 0, Purpose.PUBLISH) == waiting
+    assert state.transaction(1, 0, Purpose.POST_BOND) is None
+    assert state.transactions(1, after_block=6) == mined[::-1]
+    assert state.transactions(1, after_block=7) == mined[:1]
+    state.put_transaction(replace(waiting, hash=b"i" * 32))
+    assert state.transactions(1, after_block=0) == mined[::-1]
+
+
+def test_one_checkpoint_is_kept(state: State) -> None:
+    assert state.checkpoint(3) is None
+    for number in (5, 6):
+        state.put_checkpoint(Checkpoint(depth_blocks=3, number=number, hash=b"h"))
+    assert state.checkpoint(3) == Checkpoint(depth_blocks=3, number=6, hash=b"h")
+    state.put_checkpoint(Checkpoint(depth_blocks=9, number=1, hash=b"h"))
+    assert state.checkpoint(3) is None
+
+
 def test_cursors_grow_over_all_tasks(state: State) -> None:
     state.open_round(report(Step.COLLECTING, task_id=2), 5)
     state.finish(report(Step.SEALED))
@@ -222,10 +316,10 @@ def test_models_and_proofs_are_replaced_not_repeated(state: State) -> None:
     assert state.proof(1, 0, Layer.LINEAR) is None
 
 
-def test_a_nonce_is_taken_once_for_good(state: State, path: Path) -> None:
+def test_a_nonce_is_taken_once_for_good(state: State, database_url: URL) -> None:
     state.spend_nonce(TRAINERS[0], b"n" * 16, 100, 50)
     state.close()
-    again = State(path, IDENTITY)
+    again = State(database_url, IDENTITY)
     with pytest.raises(ReplayedCall):
         again.spend_nonce(TRAINERS[0], b"n" * 16, 100, 100)
     again.spend_nonce(TRAINERS[1], b"n" * 16, 100, 100)
@@ -237,8 +331,9 @@ def test_nonces_of_void_calls_are_forgotten(state: State) -> None:
     for index in range(5):
         state.spend_nonce(TRAINERS[0], bytes([index]) * 16, 100 + index, 50)
     state.spend_nonce(TRAINERS[0], b"n" * 16, 200, 103)
-    with state._transaction() as session:
-        assert session.scalars(select(NonceRow.deadline_seconds)).all() == [103, 104, 200]
+    with state._database.reading() as session:
+        found = session.scalars(select(NonceRow.deadline_seconds).order_by(NonceRow.deadline_seconds))
+        assert found.all() == [103, 104, 200]
 
 
 def test_threads_do_not_take_a_nonce_twice(state: State) -> None:

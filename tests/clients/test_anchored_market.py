@@ -16,7 +16,6 @@ from clients.run import reference_of
 from clients.service import AggregatorClient
 from contracts.bindings import NOBODY, TaskState
 from process.errors import ConfigurationError
-from store.objects import decode_update
 from tests.clients.test_trainer import STEP, honest, offer, owner, trainer
 from tests.stage import REWARD_WEI, STATEMENT, TRAINERS, Stage
 
@@ -53,7 +52,7 @@ async def test_a_market_with_a_reference(stage: Stage) -> None:
             view = stage.market.round(task_id, number)
             assert view.trainers[0] == stage.owner.address
             data = aggregator.tools.store.get(view.cids[0])
-            values = decode_update(data, STATEMENT.dim, STATEMENT.fmt).values
+            values = stage.opened(data, task_id, number, stage.owner.address).values
             assert (values == quantize(0.5 * STEP, STATEMENT.fmt).values).all()
     assert all(paid[:-1])
     assert paid[-1] == 0

@@ -167,6 +167,24 @@ async def test_a_market_of_loops(place: Place) -> None:
     assert await place.trainer(0, task, Trainer.withdraw) == 0
 
 
+async def test_an_owner_gives_references_beside_its_models(place: Place) -> None:
+    terms = {"rule": "aligned+shapley", "rule_params": {}, "quorum": TRAINERS, "rounds": 1}
+    task = await place.owner(offered(STEP, **terms))
+    owning = place.owner(
+        lambda owner: [
+            found.version for found in owner.models(task, reference=lambda parameters, *_: parameters + 0.5 * STEP)
+        ]
+    )
+    training = [
+        place.trainer(index, task, lambda trainer: trainer.run(lambda parameters, *_: parameters + STEP))
+        for index in range(TRAINERS)
+    ]
+    versions, *paid = await asyncio.gather(owning, *training)
+    assert versions == [1]
+    assert all(paid)
+    assert place.stage.market.round(task, 0).trainers[0] == place.stage.owner.address
+
+
 async def test_defaults_of_a_task_are_terms_that_hold(place: Place) -> None:
     task = await place.owner(offered(np.zeros(5), slots=8, rule_params=None, bond_wei=None))
     config = place.stage.market.task(task).config

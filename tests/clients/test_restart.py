@@ -14,7 +14,6 @@ from circuits.fixedpoint import dequantize
 from clients.memory import Memory
 from clients.trainer import AsyncTrainer
 from contracts.bindings import RoundState
-from store.objects import decode_update
 from tests.clients.mortal import EFFECTS
 from tests.stage import STATEMENT, TRAINERS, Stage
 
@@ -71,7 +70,7 @@ async def test_a_trainer_killed_before_every_effect_sends_each_update_once(stage
             slot = view.trainers.index(trainer.address)
             points.append(view.points[slot])
             data = aggregator.tools.store.get(view.cids[slot])
-            values = decode_update(data, STATEMENT.dim, STATEMENT.fmt).values
+            values = stage.opened(data, task_id, number, trainer.address).values
             sent.append(dequantize(values, STATEMENT.fmt))
 
     lines = [json.loads(line) for line in diary.read_text().splitlines()]

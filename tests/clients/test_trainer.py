@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,6 @@ from contracts.bindings import RoundState, TaskState, ValueOutOfRange, eip712
 from contracts.bindings.devchain import advance_time
 from protocol import refusals, wire
 from protocol.terms import UnacceptableTerms
-from store.objects import decode_update
 from tests.stage import BOND_WEI, REWARD_WEI, STATEMENT, TRAINERS, Stage
 
 STEP = np.linspace(0.3, 0.6, STATEMENT.dim)
@@ -187,7 +187,7 @@ async def test_error_feedback_carries_what_quantisation_took(stage: Stage, clien
     for number in range(2):
         pending = memory.pending(number)
         assert pending is not None
-        sent = decode_update(pending.data, STATEMENT.dim, STATEMENT.fmt)
+        sent = stage.opened(pending.data, task_id, number, stage.trainers[0].address)
         expected = quantize(honest(0)(np.zeros(STATEMENT.dim), number) + carried, STATEMENT.fmt)
         # Equal but for the float noise of subtracting the model's parameters.
         assert np.abs(sent.values - expected.values).max() <= 1
@@ -303,6 +303,9 @@ def forgeries(stage: Stage, honest: Receipt) -> dict[str, Receipt]:
         "point_x": changed(point=wire.point_message((1, 2))),
         "cid_digest": changed(cid=b"other"),
         "signature": changed(received_at_seconds=honest.received_at_seconds + 1),
+        "signature longer": changed(stored_until_seconds=honest.stored_until_seconds + 1),
+        "stored_until_seconds": changed(stored_until_seconds=honest.received_at_seconds + 3600),
+        "stored_until_seconds none": changed(stored_until_seconds=0),
         "signature malformed": changed(signature=b""),
     }
 
@@ -361,6 +364,30 @@ async def test_a_restarted_trainer_sends_the_same_update(
     again.cancel()
     await asyncio.gather(again, return_exceptions=True)
     assert wire.read_point(status.receipt.point) == made.point
+
+
+async def test_a_receipt_that_was_never_kept_is_fetched(
+    stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the aggregator's word and the disk, and back when the round is over."""
+    task_id = await stage.open_task(client)
+
+    def killed(*_: object) -> None:
+        raise RuntimeError("killed before it was kept")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Memory, "keep_receipt", killed)
+        with pytest.raises(RuntimeError):
+            await trainer(stage, client, task_id).run(honest())
+    for index, account in enumerate(stage.trainers[1:TRAINERS], start=1):
+        update = stage.update(task_id, 0, account, stage.draw(index))
+        await client.upload_update(update.header, update.data, update.signer)
+    await stage.reached(client, task_id, 1, Step.COLLECTING)
+    memory = Memory(stage.directory / "trainer-0")
+    assert not memory.has_receipt(0)
+    async with aclosing(trainer(stage, client, task_id).rounds()) as rounds:
+        assert (await anext(rounds)).number == 1
+    assert memory.has_receipt(0)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
+from hexbytes import HexBytes
 
 from contracts.bindings import (
     Chain,
@@ -146,7 +147,7 @@ def create_malformed(market: Market, owner: LocalAccount, config: TaskConfig) ->
     fn = market._fn.createTask(_config_tuple(config), b"\x01", mark)
     data = fn._encode_transaction_data().replace(mark.encode().hex(), "ff" * len(mark))
     request = {"to": market.address, "value": config.total_reward_wei, "gas": 2_000_000, "data": data}
-    market.chain.wait(market.chain._submit(owner, request))
+    market.chain.wait(HexBytes(market.chain._submit(owner, request).hash))
     return market.task_count()
 
 

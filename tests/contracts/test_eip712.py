@@ -28,9 +28,11 @@ RECEIPT = Receipt(
     point_y=4,
     cid_digest=b"\x05" * 32,
     received_at_seconds=1_800_000_000,
+    stored_until_seconds=1_900_000_000,
 )
 
 uint256 = st.integers(0, 2**256 - 1)
+uint64 = st.integers(0, 2**64 - 1)
 word = st.binary(min_size=32, max_size=32)
 
 
@@ -61,8 +63,8 @@ def test_update_digest(task_id: int, round: int, x: int, y: int, cid_digest: byt
     )
 
 
-@given(uint256, uint256, uint256, word, st.integers(0, 2**64 - 1))
-def test_receipt_digest(task_id: int, x: int, y: int, cid_digest: bytes, received_at: int) -> None:
+@given(uint256, uint256, uint256, word, uint64, uint64)
+def test_receipt_digest(task_id: int, x: int, y: int, cid_digest: bytes, received_at: int, until: int) -> None:
     message = Receipt(
         task_id=task_id,
         round=7,
@@ -71,13 +73,14 @@ def test_receipt_digest(task_id: int, x: int, y: int, cid_digest: bytes, receive
         point_y=y,
         cid_digest=cid_digest,
         received_at_seconds=received_at,
+        stored_until_seconds=until,
     )
     assert digest(DOMAIN, message) == by_the_text(
         DOMAIN,
         b"Receipt(uint256 taskId,uint256 round,address trainer,uint256 pointX,uint256 pointY,bytes32 cidDigest,"
-        b"uint64 receivedAtSeconds)",
-        ["uint256", "uint256", "address", "uint256", "uint256", "bytes32", "uint64"],
-        [task_id, 7, SIGNER.address, x, y, cid_digest, received_at],
+        b"uint64 receivedAtSeconds,uint64 storedUntilSeconds)",
+        ["uint256", "uint256", "address", "uint256", "uint256", "bytes32", "uint64", "uint64"],
+        [task_id, 7, SIGNER.address, x, y, cid_digest, received_at, until],
     )
 
 

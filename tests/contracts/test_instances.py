@@ -36,7 +36,7 @@ from contracts.bindings import (
 from contracts.bindings.deploy import create
 from contracts.bindings.devchain import anvil_chain
 from contracts.bindings.eip712 import sign_update
-from contracts.bindings.market import _settlement_tuple
+from contracts.bindings.market import settlement_tuple
 from protocol.terms import anchor_of
 from tests.circuits.strategies import rounds
 from tests.contracts.conftest import RULE_VKA, UPDATE_KEY, World, build_world, point
@@ -96,7 +96,7 @@ def test_the_market_asks_about_the_statements_instances(world: World, rule: Rule
 def _settles(world: World, task_id: int, given: Settlement, instances: list[int]) -> None:
     """What a settlement would do whose rule proof is about these instances."""
     words = b"".join(to_field(value).to_bytes(32, "big") for value in instances)
-    stated = _settlement_tuple(replace(given, rule_proof=keccak(words)))
+    stated = settlement_tuple(replace(given, rule_proof=keccak(words)))
     world.chain.read(world.market._fn.settleRound(task_id, 0, stated), sender=world.anyone.address)
 
 

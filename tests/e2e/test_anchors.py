@@ -50,7 +50,7 @@ class SharedProver:
 async def test_a_market_with_an_anchor(
     anchor: str, prover: Prover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clients.run.Prover", lambda: SharedProver(prover))
+    monkeypatch.setattr("clients.connection.Prover", lambda: SharedProver(prover))
     statement, shard = RULES[anchor]
     with anvil_chain() as local:
         chain, accounts = Chain(local.rpc_url), [Account.from_key(key) for key in local.private_keys]

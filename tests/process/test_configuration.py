@@ -111,7 +111,7 @@ def test_the_environment_alone_is_enough(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_tables_within_a_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = {
-        **{"aggregator_target": "a:1", "aggregator": CHAIN["market"], "verifier": CHAIN["market"]},
+        **{"aggregator_target": "a:1", "directory": "d", "aggregator": CHAIN["market"], "verifier": CHAIN["market"]},
         **{"reward_per_round_wei": 1, "bond_wei": 1, "quorum": 3, "statement": {"slots": 9, "outlier": "mad"}},
     }
     path = written(tmp_path / "a.json", chain=CHAIN, owner=own)

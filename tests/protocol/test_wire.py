@@ -41,6 +41,7 @@ def test_receipt_and_back() -> None:
         point_y=point.y,
         cid_digest=eip712.cid_digest(b"cid"),
         received_at_seconds=99,
+        stored_until_seconds=1000,
     )
     assert wire.read_receipt(wire.receipt_message(receipt, b"cid", b"s" * 65)) == receipt
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.cid import CHUNK_BYTES, MAX_LINKS, CidBuilder, cid_of, from_text, to_text
+from store.cid import CHUNK_BYTES, MAX_LINKS, CidBuilder, cid_of, from_text, is_leaf, leaf_cid, root_of, to_text
 from store.errors import InvalidCid
 
 # Made with boxo v0.24.0 (chunker size-262144, balanced layout, 174 links, raw leaves, CIDv1) over `pattern(n)`.
@@ -81,3 +81,24 @@ def test_other_cids_are_refused(bad: bytes) -> None:
 def test_other_texts_are_refused(bad: str) -> None:
     with pytest.raises(InvalidCid):
         from_text(bad)
+
+
+@pytest.mark.parametrize("size_bytes", VECTORS)
+def test_the_root_follows_from_the_leaves(size_bytes: int) -> None:
+    data, builder = pattern(size_bytes), CidBuilder()
+    builder.update(data)
+    leaves = builder.leaves()
+    assert leaves == [leaf_cid(data[i : i + CHUNK_BYTES]) for i in range(0, max(size_bytes, 1), CHUNK_BYTES)]
+    assert root_of(leaves, size_bytes) == cid_of(data)
+    assert all(map(is_leaf, leaves))
+    blocks = builder.blocks()
+    assert blocks[: len(leaves)] == leaves
+    assert blocks[-1] == cid_of(data)
+    assert sum(not is_leaf(cid) for cid in blocks) == len(blocks) - len(leaves)
+    assert is_leaf(cid_of(data)) == (size_bytes <= CHUNK_BYTES)
+
+
+def test_leaves_are_as_many_as_the_size_says() -> None:
+    for size_bytes in (0, CHUNK_BYTES + 1):
+        with pytest.raises(InvalidCid):
+            root_of([leaf_cid(b"a")] * 3, size_bytes)

@@ -1,14 +1,18 @@
-"""The local store: whole or not at all, durable, and never believed."""
+"""The embedded store: whole or not at all, durable, and never believed."""
 
 import errno
 import os
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store.cid import cid_of
+from store.cid import CHUNK_BYTES, cid_of
 from store.errors import CorruptContent, InvalidCid, NotFound, StorageFull, TooLarge
 from store.local import ContentStore
 
@@ -126,3 +130,94 @@ def test_leftovers_of_a_crash_are_removed(store: ContentStore) -> None:
     (store.directory / "draft-123").write_bytes(b"half")
     assert store.remove_drafts() == 1
     assert store.get(cid) == b"kept"
+
+
+def test_a_disk_that_refuses_keeps_nothing(store: ContentStore) -> None:
+    """The kernel's own refusal, as on a full disk: a process that may write no more than 64 KiB to a file."""
+    kept = store.put(b"kept")
+    program = f"""
+import resource, signal
+from pathlib import Path
+from store.errors import StorageFull
+from store.local import ContentStore
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+store = ContentStore(Path({str(store.directory)!r}))
+try:
+    store.put(bytes(1 << 20))
+except StorageFull:
+    print("full")
+store.put(b"small")
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "full\n"
+    assert store.get(kept) == b"kept"
+    assert store.get(cid_of(b"small")) == b"small"
+    assert len(files(store)) == 2
+
+
+def test_a_stream_checks_what_it_reads_again(store: ContentStore) -> None:
+    """Between the look at the whole and the handing out, a file may change."""
+    data = bytes(CHUNK_BYTES) + b"tail"
+    cid = store.put(data)
+    pieces = store.stream(cid)
+    assert next(pieces) == bytes(CHUNK_BYTES)
+    [path] = files(store)
+    path.write_bytes(bytes(CHUNK_BYTES) + b"liat")
+    with pytest.raises(CorruptContent):
+        next(pieces)
+
+
+def test_a_damaged_file_is_not_streamed(store: ContentStore) -> None:
+    cid = store.put(bytes(CHUNK_BYTES) + b"tail")
+    [path] = files(store)
+    path.write_bytes(bytes(CHUNK_BYTES) + b"liat")
+    with pytest.raises(CorruptContent):
+        next(store.stream(cid, 0, 1))
+
+
+def test_what_was_just_put_is_left_alone(tmp_path: Path) -> None:
+    """Whoever put it is about to pin it; putting it again counts as new."""
+    store = ContentStore(tmp_path, grace_seconds=100)
+    cid = store.put(b"a")
+    assert store.collect() == 0
+    [path] = files(store)
+    long_ago = time.time() - 101
+    os.utime(path, (long_ago, long_ago))
+    store.put(b"a")
+    assert store.collect() == 0
+    os.utime(path, (long_ago, long_ago))
+    assert store.collect() == 1
+    assert not store.has(cid)
+
+
+def test_nobody_collects_while_somebody_pins(store: ContentStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise what is pinned could go between the look at it and the pin: here a collector starts at that moment."""
+    eager = ContentStore(store.directory, grace_seconds=0)
+    cid, collecting = store.put(b"a"), []
+    has = ContentStore.has
+
+    def interrupted(self: ContentStore, asked: bytes) -> bool:
+        found = has(self, asked)
+        collecting.append(thread := threading.Thread(target=eager.collect))
+        thread.start()
+        thread.join(0.2)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ContentStore, "has", interrupted)
+        store.pin(cid, "task-1")
+    for thread in collecting:
+        thread.join()
+    assert store.get(cid) == b"a"
+
+
+def test_a_pin_survives_and_is_durable(store: ContentStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("store.local._sync_directory", synced.append)
+    cid = store.put(b"a")
+    synced.clear()
+    store.pin(cid, "task-1")
+    assert synced == [store.directory / "holders" / "task-1", store.directory / "holders", store.directory]
+    assert ContentStore(store.directory).held("task-1") == {cid}

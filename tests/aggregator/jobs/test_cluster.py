@@ -30,33 +30,51 @@ from tests.aggregator.jobs.test_jobs import cancelled, until
 pytestmark = pytest.mark.slow
 
 TASKS = 4
+STARTS = 5
 
 
-@pytest.fixture(scope="module")
-def cluster(prover: Prover) -> Iterator[str]:
-    """`ray start` with two CPUs, as a process that is ended with all of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # Ray's sockets live there, and a path of theirs has at most 107 characters.
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as directory:
+def started(directory: str, environment: dict[str, str]) -> tuple["subprocess.Popen[str]", int]:
+    """The cluster's head, and its port. On a machine with much else to do Ray gives up after half a minute."""
+    path = os.pathsep.join(path for path in sys.path if path)
+    said = []
+    for _ in range(STARTS):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
         command = [
             str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=2",
             "--node-ip-address=127.0.0.1", "--include-dashboard=false", "--disable-usage-stats",
             f"--temp-dir={directory}", "--object-store-memory=100000000",
         ]  # fmt: skip
-        nodes = {
-            "MERIT_SRS": str(prover.srs_directory),
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "RAY_worker_niceness": "0",
-        }
-        head = subprocess.Popen(command, env=os.environ | nodes, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        head = subprocess.Popen(
+            command,
+            env=os.environ | environment | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "RAY_worker_niceness": "0"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+        assert head.stdout is not None
+        for line in head.stdout:
+            said.append(line)
+            if "Ray runtime started" in line:
+                return head, port
+        head.wait()
+    raise AssertionError("".join(said))
+
+
+@pytest.fixture(scope="module")
+def cluster(prover: Prover) -> Iterator[str]:
+    """`ray start` with two CPUs, as a process that is ended with all of its own."""
+    # Ray's sockets live there, and a path of theirs has at most 107 characters.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as directory:
+        head, port = started(directory, {"MERIT_SRS": str(prover.srs_directory)})
+        family = psutil.Process(head.pid).children(recursive=True)
         try:
             yield f"127.0.0.1:{port}"
         finally:
-            family = psutil.Process(head.pid).children(recursive=True)
             head.send_signal(signal.SIGTERM)
-            head.wait(60)
+            head.communicate(timeout=120)
             for child in family:
                 if child.is_running():
                     child.kill()
@@ -67,22 +85,11 @@ async def running(address: str, store: ContentStore, **options: object) -> Async
     pool = RayPool(address, store=store, workers=2, **options)  # type: ignore[arg-type]
     jobs = Jobs(pool, get())
     try:
-        await open_when_up(jobs)
+        await jobs.open()
         yield jobs, pool
     finally:
         await jobs.drain()
         await asyncio.to_thread(jobs.close)
-
-
-async def open_when_up(jobs: Jobs) -> None:
-    """The cluster may have been started just now."""
-    async with asyncio.timeout(120):
-        while True:
-            try:
-                await jobs.open()
-                return
-            except ConfigurationError:
-                await asyncio.sleep(0.5)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from aggregator.jobs.job import Job
 from aggregator.jobs.jobs import ATTEMPTS
 from aggregator.jobs.pool import Report
 from circuits.bn254 import G1Point
-from circuits.errors import DegenerateColumn, ProofCancelled
+from circuits.errors import CommitmentMismatch, ProofCancelled
 from circuits.fixedpoint import FixedPoint
 from circuits.proof import Proof
 from process.logs import get
@@ -128,10 +128,10 @@ async def test_a_proof_is_counted_before_it_leaves_its_worker(jobs: Jobs, seat: 
 
 async def test_one_that_may_not_be_counted_stays_there(jobs: Jobs, seat: ToldSeat) -> None:
     async def release() -> None:
-        raise DegenerateColumn(0, 0)
+        raise CommitmentMismatch("column 0")
 
     seat.outcomes.put_nowait(None)
-    with pytest.raises(DegenerateColumn):
+    with pytest.raises(CommitmentMismatch):
         await jobs.prove(LINEAR, release)
     assert seat.given_out == 0
     seat.outcomes.put_nowait(None)
@@ -162,8 +162,8 @@ async def test_not_for_ever(jobs: Jobs, seat: ToldSeat) -> None:
 
 
 async def test_what_the_proof_says_no_to_is_not_tried_again(jobs: Jobs, seat: ToldSeat) -> None:
-    seat.outcomes.put_nowait(DegenerateColumn(1, 0))
-    with pytest.raises(DegenerateColumn):
+    seat.outcomes.put_nowait(CommitmentMismatch("column 1"))
+    with pytest.raises(CommitmentMismatch):
         await jobs.prove(LINEAR)
     assert seat.replaced == 0
     assert jobs.snapshot().ended["linear", "failed"].count == 1

@@ -12,7 +12,6 @@ from clients.local_training import LocalTraining
 from clients.memory import Memory
 from clients.trainer import AsyncTrainer
 from contracts.bindings import RoundState
-from store.objects import decode_update
 from tests.stage import STATEMENT, TRAINERS, Stage
 
 pytestmark = pytest.mark.slow
@@ -25,11 +24,11 @@ def honest(index: int) -> LocalTraining:
     return lambda parameters, *_: parameters + STEP + noise
 
 
-def sent_values(stage: Stage, index: int) -> np.ndarray:
+def sent_values(stage: Stage, task_id: int, index: int) -> np.ndarray:
     """int64[dim], what a trainer sent in the first round."""
     pending = Memory(stage.directory / f"trainer-{index}").pending(0)
     assert pending is not None
-    return decode_update(pending.data, STATEMENT.dim, STATEMENT.fmt).values
+    return stage.opened(pending.data, task_id, 0, stage.trainers[index].address).values
 
 
 @pytest.mark.parametrize("name", ["alie", "copycat"])
@@ -52,7 +51,7 @@ async def test_colluders_send_the_same_values_under_commitments_of_their_own(sta
         view = stage.market.round(task_id, 0)
     assert view.state == RoundState.SETTLED
     assert len(set(view.points)) == TRAINERS
-    sent = [sent_values(stage, index) for index in range(TRAINERS)]
+    sent = [sent_values(stage, task_id, index) for index in range(TRAINERS)]
     own = np.stack([train(np.zeros(STATEMENT.dim), 0, None) for train in (honest(1), honest(3))])
     expected = own[0] if name == "copycat" else own.mean(axis=0) - 1.5 * own.std(axis=0)
     for index in group:

@@ -151,12 +151,20 @@ async def test_closing_a_task_that_nobody_serves(stage: Stage, directory: Path) 
     assert (error["kind"], error["exit"]) == ("NothingToWithdraw", Exit.FAILED)
 
 
+async def test_an_open_task_is_not_closed(stage: Stage, directory: Path) -> None:
+    async with stage.running() as (aggregator, client):
+        configured(directory, stage, aggregator.port)
+        task_id = await stage.open_task(client)
+        error = await refused("task", "close", str(task_id), "--config", "merit.json")
+    assert (error["kind"], error["exit"]) == ("WrongTaskState", Exit.FAILED)
+
+
 async def test_terms_that_a_trainer_refuses(stage: Stage, directory: Path) -> None:
     (directory / "user.py").write_text("def train(parameters, round, learning_rate): return parameters")
     async with stage.running() as (aggregator, client):
         configured(directory, stage, aggregator.port)
         task_id = await stage.create_task(joined=TRAINERS - 1)
-        await client.upload_genesis(task_id, stage.genesis_data)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
         arguments = ["train", "--config", "merit.json", "--task", str(task_id), "--script", "user.py"]
         code, _, errors = await merit(*arguments)
     assert code == Exit.FAILED

@@ -1,0 +1,226 @@
+"""A transaction that is kept is sent once: taken up again, told to nodes that forgot it, or replaced, never doubled."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from web3.contract.contract import ContractFunction
+from web3.types import TxReceipt
+
+from contracts.bindings import Chain, Journal, Signed, TransactionReplaced, TransactionTimeout, artifacts, chain
+from contracts.bindings.deploy import create
+from contracts.bindings.devchain import anvil_chain
+
+VERIFIER_KEYS = [(bytes([i]) * 32,) for i in range(1, 4)]
+
+
+class Kept:
+    """A journal in memory; it is told in order."""
+
+    def __init__(self) -> None:
+        self.kept: list[Signed] = []
+        self.told: list[str] = []
+
+    def latest(self) -> Signed | None:
+        return self.kept[-1] if self.kept else None
+
+    def signed(self, transaction: Signed) -> None:
+        self.told.append("signed")
+        self.kept.append(transaction)
+
+    def sent(self, transaction: Signed) -> None:
+        assert transaction == self.kept[-1]
+        self.told.append("sent")
+
+
+class Killed(Exception):
+    pass
+
+
+class World:
+    """A chain that mines on demand, and a contract on it whose calls can be repeated."""
+
+    def __init__(self, rpc_url: str, key: str) -> None:
+        self.chain = Chain(rpc_url, timeout_seconds=30)
+        self.account: LocalAccount = Account.from_key(key)
+        verifier, _ = create(self.chain, self.account, artifacts.verifier())
+        self._contract = self.chain.contract(verifier, artifacts.verifier().abi)
+        self.ask("evm_setAutomine", False)
+        self.before = self.sent
+
+    def ask(self, method: str, *params: object) -> None:
+        answer = self.chain.w3.provider.make_request(method, list(params))  # type: ignore[arg-type]
+        assert "error" not in answer, answer
+
+    def call(self, index: int = 0) -> ContractFunction:
+        return self._contract.functions.registerVka(list(VERIFIER_KEYS[index]))
+
+    def send(self, journal: Journal, index: int = 0) -> TxReceipt:
+        return self.chain.send(self.account, self.call(index), journal=journal)
+
+    @property
+    def sent(self) -> int:
+        """Mined transactions of the account."""
+        return self.chain.w3.eth.get_transaction_count(self.account.address)
+
+    @contextmanager
+    def mining(self) -> Iterator[None]:
+        """Blocks come by themselves."""
+        stop = threading.Event()
+
+        def mine() -> None:
+            while not stop.wait(0.05):
+                self.ask("evm_mine")
+
+        thread = threading.Thread(target=mine)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with anvil_chain() as local:
+        yield World(local.rpc_url, local.private_keys[0])
+
+
+def killed_at(journal: Kept, moment: str) -> None:
+    """The process ends when the journal is told this."""
+    original: Callable[[Signed], None] = getattr(journal, moment)
+
+    def dying(transaction: Signed) -> None:
+        original(transaction)
+        raise Killed
+
+    setattr(journal, moment, dying)
+
+
+@pytest.mark.parametrize("moment", ["signed", "sent"])
+def test_a_restart_takes_up_what_was_sent_or_nearly(moment: str, world: World) -> None:
+    journal = Kept()
+    killed_at(journal, moment)
+    with pytest.raises(Killed):
+        world.send(journal)
+    with world.mining():
+        receipt = world.send(journal)
+        assert bytes(receipt["transactionHash"]) == journal.kept[0].hash
+        # Nothing is sent for what is mined, either.
+        assert world.send(journal)["transactionHash"] == receipt["transactionHash"]
+    assert world.sent - world.before == 1
+    assert journal.told == (["signed"] if moment == "signed" else ["signed", "sent"])
+
+
+def test_a_node_that_forgot_it_is_told_again(world: World) -> None:
+    journal = Kept()
+    killed_at(journal, "sent")
+    with pytest.raises(Killed):
+        world.send(journal)
+    world.ask("anvil_dropTransaction", "0x" + journal.kept[0].hash.hex())
+    with world.mining():
+        world.send(journal)
+    assert world.sent - world.before == 1
+
+
+def test_one_that_waits_for_too_long_is_replaced_by_a_dearer_one(world: World) -> None:
+    world.chain.timeout_seconds = 0.5
+    journal = Kept()
+    with pytest.raises(TransactionTimeout):
+        world.send(journal)
+    with pytest.raises(TransactionTimeout):
+        world.send(journal)
+    first, second = journal.kept
+    assert (first.nonce, first.data) == (second.nonce, second.data)
+    assert second.raised({"maxFeePerGas": 0})["maxFeePerGas"] > first.raised({"maxFeePerGas": 0})["maxFeePerGas"]
+    world.chain.timeout_seconds = 30
+    with world.mining():
+        assert bytes(world.send(journal)["transactionHash"]) == second.hash
+    assert world.sent - world.before == 1
+
+
+def test_another_call_for_the_same_purpose_takes_its_place(world: World) -> None:
+    journal = Kept()
+    killed_at(journal, "sent")
+    with pytest.raises(Killed):
+        world.send(journal, 0)
+    del journal.sent
+    world.chain.timeout_seconds = 0.5
+    with pytest.raises(TransactionTimeout):
+        world.send(journal, 1)
+    world.chain.timeout_seconds = 30
+    with world.mining():
+        receipt = world.send(journal, 1)
+    assert bytes(receipt["transactionHash"]) == journal.kept[1].hash
+    assert world.sent - world.before == 1
+    assert world.chain.receipt(journal.kept[0].hash) is None
+
+
+def test_one_whose_nonce_is_taken_is_sent_anew(world: World) -> None:
+    """It never got to a node, and something else of the account went first."""
+    journal = Kept()
+    killed_at(journal, "signed")
+    with pytest.raises(Killed):
+        world.send(journal)
+    del journal.signed
+    with world.mining():
+        world.chain.transfer(world.account, "0x" + "11" * 20, 1)
+        receipt = world.send(journal)
+    assert bytes(receipt["transactionHash"]) == journal.kept[1].hash
+    assert journal.kept[1].nonce == journal.kept[0].nonce + 1
+
+
+def test_one_that_was_taken_back_is_sent_again(world: World) -> None:
+    journal = Kept()
+    with world.mining():
+        first = world.send(journal)
+    world.ask("anvil_reorg", world.chain.block_number() - first["blockNumber"] + 1, [])
+    assert world.chain.receipt(journal.kept[0].hash) is None
+    with world.mining():
+        again = world.send(journal)
+    assert again["transactionHash"] == first["transactionHash"]
+    assert again["blockHash"] != first["blockHash"]
+
+
+def test_who_was_replaced_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the same key in other hands, while it was waited for."""
+    monkeypatch.setattr(chain, "_SURE_AFTER", 1)
+    journal = Kept()
+
+    def overtaken(transaction: Signed) -> None:
+        world.ask("anvil_dropTransaction", "0x" + transaction.hash.hex())
+        other = threading.Thread(target=world.chain.w3.eth.send_raw_transaction, args=(rival.raw_transaction,))
+        other.start()
+        other.join()
+        world.ask("evm_mine")
+
+    fields = {
+        "to": "0x" + "11" * 20,
+        "value": 1,
+        "gas": 21_000,
+        "gasPrice": 10**10,
+        "nonce": world.sent,
+        "chainId": world.chain.chain_id,
+    }
+    rival = world.account.sign_transaction(fields)
+    journal.sent = overtaken  # type: ignore[method-assign]
+    with pytest.raises(TransactionReplaced) as caught:
+        world.send(journal)
+    assert caught.value.tx_hash == "0x" + journal.kept[0].hash.hex()
+
+
+@pytest.mark.parametrize("kind", ["gasPrice", "maxFeePerGas"])
+def test_what_a_transaction_says_is_read_from_its_bytes(kind: str) -> None:
+    account: LocalAccount = Account.create()
+    fees = {"gasPrice": 800} if kind == "gasPrice" else {"maxFeePerGas": 800, "maxPriorityFeePerGas": 80}
+    fields = {"to": "0x" + "11" * 20, "value": 0, "gas": 21_000, "nonce": 7, "chainId": 1, "data": "0x1234", **fees}
+    encoded = account.sign_transaction(fields)
+    transaction = Signed(bytes(encoded.hash), bytes(encoded.raw_transaction))
+    assert (transaction.nonce, transaction.data) == (7, b"\x12\x34")
+    # Nodes ask for a tenth more.
+    assert transaction.raised(dict.fromkeys(fees, 0)) == {name: fee * 9 // 8 + 1 for name, fee in fees.items()}
+    assert transaction.raised(dict.fromkeys(fees, 5000)) == dict.fromkeys(fees, 5000)
