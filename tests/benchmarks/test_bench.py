@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from clients.cli import app
+from process.exits import Exit
 
 
 def bench(*options: str) -> Result:
@@ -57,5 +58,5 @@ def test_a_profile_names_where_the_time_goes() -> None:
 )
 def test_what_cannot_be_measured_is_named(option: str, value: str) -> None:
     done = bench(option, value)
-    assert done.exit_code == 1
+    assert done.exit_code == Exit.CONFIGURATION
     assert value in done.stderr
