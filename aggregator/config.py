@@ -54,7 +54,7 @@ class AggregatorConfig(ChainConfig):
     proof_memory_bytes: int | None = Field(default=None, ge=1 << 28)
     """What proofs may take on a machine together; by default what is available there at the start."""
     ray_address: str | None = Field(default_factory=lambda: os.environ.get("MERIT_RAY_ADDRESS"))
-    """Proofs are made on this Ray cluster (extra `ray`), as `ray.init` takes it; by default on this machine."""
+    """Proofs are made on this Ray cluster (extra `ray`), HOST:PORT of its head; by default on this machine."""
     min_commit_window_seconds: int = Field(default=60, ge=1)
     """Refuse tasks whose trainers have less time to send."""
     min_settle_window_seconds: int = Field(default=600, ge=1)

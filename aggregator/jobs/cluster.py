@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from circuits.worker import Here, outcome_of, result_of
 from process.errors import ConfigurationError
 from store.local import ContentStore
 
+_REACH_SECONDS = 10.0
 _LOOK_SECONDS = 0.5
 _START_SECONDS = 300.0
 # `make` takes minutes, while `look` and `stop` come in between.
@@ -28,7 +30,7 @@ _CALLS_AT_ONCE = 3
 
 class RayPool:
     """Args:
-    address: of the cluster, as `ray.init` takes it.
+    address: of the cluster's head, HOST:PORT.
     store: the inputs; workers that do not see its directory are sent the bytes.
     workers: how many jobs may run at once, one CPU of the cluster each.
     memory_bytes: what they may take together on one machine; by default what is available there.
@@ -67,8 +69,11 @@ class RayPool:
 
     def _connect(self) -> None:
         try:
+            # Ray itself looks for minutes, and does not say at what.
+            host, _, port = self._address.rpartition(":")
+            socket.create_connection((host, int(port)), _REACH_SECONDS).close()
             self._ray.init(address=self._address, namespace="meritproof", log_to_driver=False, logging_level="error")
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise ConfigurationError(f"ray_address: no cluster at {self._address}: {error}", "ray_address") from error
 
 

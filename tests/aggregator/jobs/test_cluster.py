@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -195,9 +196,10 @@ async def test_two_workers_of_one_machine_share_its_memory(cluster: str, argumen
             jobs.require_fits(2 * job.memory_bytes)
 
 
-async def test_no_cluster_is_said(arguments: Arguments) -> None:
-    jobs = Jobs(RayPool("127.0.0.1:1", store=arguments.store, workers=1), get())
-    with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1:1") as caught:
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere", "ray://127.0.0.1:1"])
+async def test_no_cluster_is_said(address: str, arguments: Arguments) -> None:
+    jobs = Jobs(RayPool(address, store=arguments.store, workers=1), get())
+    with pytest.raises(ConfigurationError, match=re.escape(address)) as caught:
         await jobs.open()
     assert caught.value.field == "ray_address"
 
