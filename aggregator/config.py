@@ -48,7 +48,7 @@ class AggregatorConfig(ChainConfig):
     reorg_depth_blocks: int | None = Field(default=None, ge=0, le=1024)
     """Follow reorganisations of so many blocks, and stop at deeper ones; by default 12, and none on a local chain."""
     max_logrows: int = Field(default=21, ge=10, le=26)
-    """Refuse tasks with a larger domain: proofs take memory (512 bytes a row) and time with 2^logrows."""
+    """Refuse tasks with a larger domain: proofs take memory (416 bytes a row) and time with 2^logrows."""
     proof_workers: int = Field(default=2, ge=1, le=256)
     """So many proofs may be under way at once, each in a process of its own, if memory allows."""
     proof_memory_bytes: int | None = Field(default=None, ge=1 << 28)

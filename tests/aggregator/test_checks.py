@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from eth_account import Account
 
 from aggregator import checks as module
 from aggregator.checks import Checks, Question
@@ -15,18 +16,29 @@ from circuits.commitment import Column, commit, draw_salts
 from circuits.fixedpoint import FixedPoint
 from circuits.srs import Srs
 from protocol.refusals import MalformedContent, OutOfRange, Refusal, WrongCommitment
+from protocol.sealing import seal_update
+from store.keywrap import Receiver
 from store.objects import encode_update
+from store.sealed import key_of, open_with_key
 
 FMT = FixedPoint(bits=4, fraction_bits=3)
 DIM = 20
+AGGREGATOR = Account.create()
+CONTEXT = bytes(31) + b"\1"
 
 
 @pytest.fixture
 def question(srs: Srs, tmp_path: Path) -> Question:
     column = Column(values=np.arange(DIM, dtype=np.int64) % 7, salts=draw_salts(FMT))
-    path = tmp_path / "update"
-    path.write_bytes(encode_update(column, FMT))
-    return Question(path=path, dim=DIM, fmt=FMT, point=commit(column, srs), srs_path=srs.path)
+    empty = Question(path=tmp_path / "update", key=b"", dim=DIM, fmt=FMT, point=commit(column, srs), srs_path=srs.path)
+    return holding(empty, encode_update(column, FMT))
+
+
+def holding(question: Question, plain: bytes) -> Question:
+    """The question about these bytes, sealed anew."""
+    data = seal_update(plain, Receiver.of(AGGREGATOR), CONTEXT)
+    question.path.write_bytes(data)
+    return replace(question, key=key_of(data, AGGREGATOR, context=CONTEXT))
 
 
 @pytest.fixture(params=["here", "apart"])
@@ -47,16 +59,13 @@ async def refused(checks: Checks, question: Question) -> type[Refusal] | None:
 
 
 async def test_only_the_update_itself_passes(checks: Checks, question: Question) -> None:
-    data = question.path.read_bytes()
+    plain = open_with_key(question.path.read_bytes(), question.key)
     assert await refused(checks, question) is None
     assert await refused(checks, replace(question, point=GENERATOR)) is WrongCommitment
     assert await refused(checks, replace(question, dim=DIM + 1)) is MalformedContent
-    question.path.write_bytes(data[:-1] + bytes([FMT.highest + 1]))
-    assert await refused(checks, question) is OutOfRange
-    question.path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    assert await refused(checks, question) is WrongCommitment
-    question.path.write_bytes(data)
-    assert await refused(checks, question) is None
+    assert await refused(checks, holding(question, plain[:-1] + bytes([FMT.highest + 1]))) is OutOfRange
+    assert await refused(checks, holding(question, plain[:-1] + bytes([plain[-1] ^ 1]))) is WrongCommitment
+    assert await refused(checks, holding(question, plain)) is None
 
 
 async def test_a_large_check_gives_way_to_what_is_urgent(checks: Checks, question: Question) -> None:

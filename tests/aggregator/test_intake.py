@@ -485,19 +485,17 @@ async def test_a_genesis_upload_is_taken_once(stage: Stage, client: AggregatorCl
 
 
 async def test_chain_down_is_said_and_loses_nothing(
-    running: Running, update: Update, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, running: Running, update: Update, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aggregator, client = running
-    task = aggregator.registry.tasks[update.header.task_id]
-    task.joined.clear()
 
     def down(*_: object) -> bool:
         raise ChainUnavailable("eth_call", "rpc", "ConnectionError")
 
     with monkeypatch.context() as patch:
         patch.setattr(aggregator.tools.market, "has_joined", down)
-        with pytest.raises(refusals.ChainDown):
-            await once(client, update)
+        with pytest.raises(refusals.ChainDown):  # nobody has heard of this one yet, so the chain is asked
+            await once(client, other_trainer(stage, update))
     await taken(client, update)
 
 

@@ -185,6 +185,7 @@ class TestTraining:
         assert noisy(np.zeros(2), 0, None).tolist() == [4, 4]
 
     def test_the_account_is_printed_each_round(self) -> None:
+        structlog.reset_defaults()  # a level that another test has set would hide it
         with structlog.testing.capture_logs() as logs:
             train = PrivateGradients(
                 lambda p, n: np.zeros_like(p), self.MECHANISM, samples=4, steps=3, learning_rate=1, draw=silence

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from circuits import rules
 from clients.cli import app
+from process.exits import Exit
 
 runner = CliRunner()
 
@@ -41,5 +42,5 @@ def test_a_rule_is_shown_with_its_limits(name: str) -> None:
 
 def test_an_unknown_rule_is_one_line() -> None:
     result = runner.invoke(app, ["rules", "show", "fame"])
-    assert result.exit_code == 1
+    assert result.exit_code == Exit.CONFIGURATION
     assert "multi_krum" in result.stderr

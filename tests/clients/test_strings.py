@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from circuits.srs import Srs
 from clients.cli import app
+from process.exits import Exit
 
 
 def run(*command: str | Path) -> Result:
@@ -36,7 +37,7 @@ def test_made_and_checked(string: Path) -> None:
 def test_never_overwritten(string: Path) -> None:
     before = string.read_bytes()
     done = run("generate", 10, "--directory", string.parent)
-    assert (done.exit_code, string.read_bytes()) == (1, before)
+    assert (done.exit_code, string.read_bytes()) == (Exit.PROVER, before)
     assert "already" in done.stderr
 
 
@@ -45,7 +46,7 @@ def test_the_side_file_comes_from_a_larger_string_of_the_same_tau(string: Path, 
     assert "--extend-from" in run("check", string).stdout
     run("generate", 11, "--directory", tmp_path / "other")
     done = run("check", string, "--extend-from", tmp_path / "other" / "kzg11.srs")
-    assert done.exit_code == 1
+    assert done.exit_code == Exit.PROVER
     assert not Srs(string).is_provable
 
 
@@ -54,10 +55,10 @@ def test_an_edited_string_is_refused(string: Path) -> None:
     raw[4 + 64 * 3 : 4 + 64 * 4] = raw[4 + 64 * 2 : 4 + 64 * 3]
     string.write_bytes(bytes(raw))
     done = run("check", string)
-    assert done.exit_code == 1
+    assert done.exit_code == Exit.PROVER
     assert done.stderr.startswith("merit: kzg10.srs")
 
 
 def test_no_string_at_all(tmp_path: Path) -> None:
     (tmp_path / "x.srs").write_bytes(b"none")
-    assert run("check", tmp_path / "x.srs").exit_code == 1
+    assert run("check", tmp_path / "x.srs").exit_code == Exit.PROVER
