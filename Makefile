@@ -121,7 +121,7 @@ bench-quick: setup
 	$(BIN)/merit bench --quick
 
 test: check contracts-test native-test bench-quick .kubo/ipfs
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -n 2
 
 # Pins every package of pyproject.toml and what they need.
 lock: .venv/.installed
