@@ -69,7 +69,7 @@ def linear_memory_bytes(*, logrows: int, columns: int, fmt: FixedPoint) -> int:
     string = 128 * rows  # mapped
     planes = columns * rows * -(-fmt.bits // 8) + 3 * rows  # three bytes a row for an anchor that holds a sum
     reading = 40 * rows  # one column: its bytes, its integers, and the copies that are checked
-    return peak_bytes(logrows) + string + planes + reading + 64 * _MIB
+    return peak_bytes(logrows) + string + planes + reading + 96 * _MIB
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from merit.v1.types_pb2 import Receipt
+from merit.v1.types_pb2 import Chunk, Receipt
 from merit.v1.updates_pb2 import UpdateHeader, UploadUpdateRequest
 
 from circuits.prover import Prover
@@ -26,6 +26,7 @@ from protocol import terms, wire
 from protocol.calls import CallSigner
 from tests.stage import STATEMENT, ReferenceProver
 
+PART_BYTES = 400
 EFFECTS = (
     "train",
     "fsync update",
@@ -57,6 +58,12 @@ class Fate:
         assert effect in EFFECTS
         if (round, effect) == self._last:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def small_chunks(data: bytes, start_bytes: int = 0) -> Iterator[Chunk]:
+    """A small update goes in parts, too."""
+    for start in range(start_bytes, len(data), PART_BYTES):
+        yield Chunk(offset_bytes=start, data=data[start : start + PART_BYTES])
 
 
 def watch_disk(fate: Fate) -> None:
@@ -118,7 +125,7 @@ async def main() -> None:
     fate = Fate(plan["last_round"], plan["last_effect"], directory)
     terms.check_verifier = lambda chain, verifier: None  # type: ignore[assignment]  # as on the stage
     watch_disk(fate)
-    wire.CHUNK_BYTES = 400  # a small update goes in parts, too
+    wire.chunks = small_chunks
 
     def train(parameters: Vector, round: int, learning_rate: float | None) -> Vector:
         """Never twice the same, so that training again would be seen."""
