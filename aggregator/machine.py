@@ -207,7 +207,7 @@ class Machine:
             updates = self._joined_of(await self._updates(round))
             if view.state == TaskState.CLOSED or view.current_round > round.round:
                 break
-            await self._require_collecting(round, view)
+            round = await self._collecting(round, view)
             clock = await self._tools.chain_clock_seconds()
             waits = clock < view.deadline_seconds - margin and not self._has_all(updates)
             if not waits and not anchors.lacking(self._task, updates):
@@ -220,13 +220,16 @@ class Machine:
         await off_loop(self._tools.state.seal, report, anchor, {update.trainer for update in updates})
         await self._announce(report, updates=len(updates) if view.state != TaskState.CLOSED else None)
 
-    async def _require_collecting(self, round: Round, view: TaskView) -> None:
-        """The chain may have gone back to before this round, or begin it anew, with another deadline."""
+    async def _collecting(self, round: Round, view: TaskView) -> Round:
+        """The round as the chain has it, which may have gone back, or begun it anew with another deadline."""
         if view.state != TaskState.OPEN or view.current_round < round.round:
             raise TakenBack(f"the beginning of round {round.round}")
-        if view.round_state == RoundState.COLLECTING and view.deadline_seconds != round.commit_deadline_seconds:
-            report = self._report(round.round, Step.COLLECTING)
-            await off_loop(self._tools.state.open_round, report, view.deadline_seconds)
+        if view.round_state != RoundState.COLLECTING or view.deadline_seconds == round.commit_deadline_seconds:
+            return round
+        report = self._report(round.round, Step.COLLECTING)
+        await off_loop(self._tools.state.open_round, report, view.deadline_seconds)
+        await self._announce(replace(report, rolled_back=True), deadline_seconds=view.deadline_seconds)
+        return replace(round, commit_deadline_seconds=view.deadline_seconds)
 
     def _joined_of(self, updates: Sequence[Update]) -> list[Update]:
         """Those of the referee, and of who is a trainer on chain: a reorganisation may have taken that back."""
