@@ -37,6 +37,7 @@ from circuits.model import genesis
 from circuits.proof import Proof, to_field
 from circuits.prover import Prover
 from circuits.statement import Statement
+from circuits.worker import end_with_parent
 from clients.follow import follow
 from clients.sending import receiver_of, send_update
 from clients.service import AggregatorClient
@@ -294,6 +295,7 @@ def _serve(fields: dict[str, Any], log: Path) -> None:
     from aggregator.config import AggregatorConfig  # noqa: PLC0415  (in the child only)
     from aggregator.service import serve  # noqa: PLC0415
 
+    end_with_parent()
     with log.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

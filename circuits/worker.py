@@ -128,7 +128,7 @@ def _serve(pipe: Connection) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     logging.getLogger().addHandler(logging.NullHandler())
     atexit.register(os._exit, 0)  # its threads abort an orderly end of the interpreter
-    _end_with_parent()
+    end_with_parent()
 
     def ask(*step: Any) -> Any:
         pipe.send(_Report(step))
@@ -142,7 +142,8 @@ def _serve(pipe: Connection) -> None:
         pipe.send(outcome_of(job, *args, **({"progress": ask} if follows else {})))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """For a child process: it ends as soon as the parent does, however that ends."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

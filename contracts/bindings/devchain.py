@@ -64,7 +64,7 @@ def embedded_chain() -> Iterator[LocalChain]:
         str(port),
         "--until-stdin-closes",
     ]
-    with _running(command, port) as local:
+    with _running(command, port, "the embedded chain") as local:
         yield local
 
 
@@ -75,16 +75,17 @@ def anvil_chain() -> Iterator[LocalChain]:
     Raises:
         LocalChainFailed: it is not installed, or did not come up.
     """
-    # Not through the package's launcher, which would outlive a killed parent and loses exit codes.
+    # Not through the package's launcher, which loses exit codes.
     anvil = next(ROOT.glob("node_modules/@foundry-rs/anvil-*/bin/anvil"), None)
     if anvil is None:
         raise LocalChainFailed("anvil is not installed; run `make setup`")
     port = _free_port()
     command = [
+        *(sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py"))),
         *(str(anvil), "--host", LOOPBACK, "--port", str(port), "--accounts", str(ACCOUNTS)),
         *("--mnemonic", _MNEMONIC, "--balance", "1000000", "--silent"),
     ]
-    with _running(command, port) as local:
+    with _running(command, port, "anvil") as local:
         yield local
 
 
@@ -101,7 +102,7 @@ def advance_time(chain: Chain, seconds: int) -> None:
 
 
 @contextmanager
-def _running(command: Sequence[str], port: int) -> Iterator[LocalChain]:
+def _running(command: Sequence[str], port: int, name: str) -> Iterator[LocalChain]:
     repository = str(ROOT.parent)
     inherited = os.environ.get("PYTHONPATH")
     path = repository if not inherited else os.pathsep.join((repository, inherited))
@@ -114,7 +115,7 @@ def _running(command: Sequence[str], port: int) -> Iterator[LocalChain]:
     )
     try:
         rpc_url = f"http://{LOOPBACK}:{port}"
-        _wait_until_up(process, rpc_url, Path(command[0]).name)
+        _wait_until_up(process, rpc_url, name)
         yield LocalChain(rpc_url, funded_keys())
     finally:
         process.terminate()
