@@ -81,7 +81,7 @@ native-test: setup
 contracts-test: setup contracts-gas
 	cd contracts && tools/forge test --no-match-contract GasTest
 	@# As `contracts-coverage` compiles: a function that needs the IR would end that.
-	cd contracts && FOUNDRY_OUT=cache/plain/out FOUNDRY_CACHE_PATH=cache/plain/cache FOUNDRY_VIA_IR=false FOUNDRY_OPTIMIZER=false \
+	cd contracts && FOUNDRY_PROFILE=coverage FOUNDRY_OUT=cache/plain/out FOUNDRY_CACHE_PATH=cache/plain/cache \
 		tools/forge build --quiet --skip test
 
 # Fails when a round's gas is not what contracts/snapshots says; `make contracts-gas-update` accepts the new numbers.
@@ -91,10 +91,10 @@ contracts-gas: setup
 contracts-gas-update: setup
 	cd contracts && tools/forge test --match-contract GasTest
 
-# Line and branch coverage of the market and its libraries by the unit tests. Not through the IR, whose source maps skip
-# assembly: so every function must compile without it, too.
+# Line and branch coverage of the contracts by the unit tests. Not through the IR, so every function must compile without
+# it, too.
 contracts-coverage: setup
-	cd contracts && tools/forge coverage --no-match-coverage test --no-match-contract "GasTest|MarketInvariantTest"
+	cd contracts && FOUNDRY_PROFILE=coverage tools/forge coverage --no-match-coverage test --no-match-contract "GasTest|MarketInvariantTest"
 
 # Static analysis: nothing above informational, or it is answered in place. Builds beside contracts/out, which it would
 # clean otherwise.

@@ -23,23 +23,14 @@ contract UpdateArgument is IUpdateArgument {
         bytes calldata proof
     ) external view returns (bytes32 vkDigest) {
         uint256 committedDigits = UpdateProof.requireShape(vk, points.length, gram.length, proof.length);
-        Point[] calldata digits = UpdateProof.asPoints(UpdateProof.digitsBytes(proof, committedDigits));
-        Point[] calldata quotients = UpdateProof.asPoints(UpdateProof.quotientsBytes(proof, committedDigits));
-        uint256[] calldata evaluations =
-            UpdateProof.asScalars(UpdateProof.evaluationsBytes(proof, committedDigits));
-        Point[] calldata openings = UpdateProof.asPoints(UpdateProof.openingsBytes(proof));
         UpdateProof.requirePoints("points", points);
-        UpdateProof.requirePoints("digits", digits);
-        UpdateProof.requirePoints("quotients", quotients);
-        UpdateProof.requireScalars(evaluations);
-        UpdateProof.requirePoints("openings", openings);
+        UpdateProof.requireParts(proof, committedDigits);
 
         Challenges memory drawn = UpdateTranscript.draw(vk, context, points, gram, proof, committedDigits);
-        (uint256 quotientValue, uint256 zetaToN) =
-            UpdateIdentity.quotient(vk, points.length, gram, evaluations, drawn);
-        UpdateOpening.requireOpened(
-            vk, points, digits, quotients, evaluations, openings, drawn, quotientValue, zetaToN
+        (uint256 quotientValue, uint256 zetaToN) = UpdateIdentity.quotient(
+            vk, points.length, gram, UpdateProof.evaluations(proof, committedDigits), drawn
         );
+        UpdateOpening.requireOpened(vk, points, proof, committedDigits, drawn, quotientValue, zetaToN);
         return keccak256(UpdateProof.asBytes(vk));
     }
 }

@@ -26,14 +26,13 @@ library UpdateIdentity {
         uint256[] calldata evaluations,
         Challenges memory drawn
     ) internal view returns (uint256 value, uint256 zetaToN) {
+        value = mulmod(combinedGram(gram, columns, drawn.alpha, drawn.beta), vk.nInverse, R);
         uint256 last = evaluations.length - 1;
+        value = addmod(value, evaluations[last], R);
+        value = addmod(value, R - evaluations[last - 1], R);
         uint256[] calldata v = evaluations[:columns];
         uint256 product = mulmod(horner(v, drawn.alpha), horner(v, drawn.beta), R);
-        product = mulmod(product, evaluations[last - 2], R);
-        value = addmod(evaluations[last], R - evaluations[last - 1], R);
-        value = addmod(value, R - product, R);
-        uint256 t = combinedGram(gram, columns, drawn.alpha, drawn.beta);
-        value = addmod(value, mulmod(t, vk.nInverse, R), R);
+        value = addmod(value, R - mulmod(product, evaluations[last - 2], R), R);
         value = addmod(value, _rangeTerms(vk, columns, evaluations, drawn.eta), R);
 
         zetaToN = drawn.zeta;

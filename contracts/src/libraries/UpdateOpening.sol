@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Bn254} from "./Bn254.sol";
+import {UpdateProof} from "./UpdateProof.sol";
 import {IUpdateArgument} from "../interfaces/IUpdateArgument.sol";
 import {Point} from "../types/Point.sol";
 import {Challenges, VerifyingKey} from "../types/UpdateArgument.sol";
@@ -39,47 +40,61 @@ library UpdateOpening {
     }
 
     /// @notice Reverts with ProofRejected unless the openings hold. All points are on the curve, all scalars below r.
-    /// @param quotients Z, Q0, Q1, Q2.
-    /// @param evaluations As the proof has them; the last is z at omega * zeta.
-    /// @param openings W, W_w.
+    /// @param committedDigits How many digit columns the proof commits to.
     /// @param quotientValue What the identity says Q0 + zeta^n Q1 + zeta^2n Q2 is at zeta.
     function requireOpened(
         VerifyingKey calldata vk,
         Point[] calldata points,
-        Point[] calldata digits,
-        Point[] calldata quotients,
-        uint256[] calldata evaluations,
-        Point[] calldata openings,
+        bytes calldata proof,
+        uint256 committedDigits,
         Challenges memory drawn,
         uint256 quotientValue,
         uint256 zetaToN
     ) internal view {
-        (uint256 zeta, uint256 u) = (drawn.zeta, drawn.u);
-        uint256 value = _combinedValues(evaluations, quotientValue, drawn.nu, u);
+        uint256 value =
+            _combinedValues(UpdateProof.evaluations(proof, committedDigits), quotientValue, drawn.nu, drawn.u);
         Sum memory right = _start(Bn254.mul(Point(1, 2), R - value));
-        _addCommitments(right, vk, points, digits, quotients, drawn, zetaToN);
-        _addAll(right, openings, zeta, mulmod(u, vk.omega, R));
-        Sum memory left = _start(openings[0]);
-        _addAll(left, openings[1:], u, u);
+        uint256 power = _addColumns(right, vk, points, UpdateProof.digits(proof, committedDigits), drawn.nu);
+        _addQuotients(right, UpdateProof.quotients(proof, committedDigits), power, drawn, zetaToN);
+        Sum memory left = _addOpenings(right, vk.omega, UpdateProof.openings(proof), drawn);
         if (!_pair(left, vk.tauG2, right)) revert IUpdateArgument.ProofRejected();
     }
 
-    /// @dev sum += P + u Z.
-    function _addCommitments(
+    /// @dev sum += points, digits and selector, each with its power of nu.
+    /// @return power The next one.
+    function _addColumns(
         Sum memory sum,
         VerifyingKey calldata vk,
         Point[] calldata points,
         Point[] calldata digits,
+        uint256 nu
+    ) private view returns (uint256 power) {
+        power = _addAll(sum, points, 1, nu);
+        power = _addAll(sum, digits, power, nu);
+        power = _addAll(sum, _single(vk.selector), power, nu);
+    }
+
+    /// @dev sum += (power + u) Z + power * nu (Q0 + zeta^n Q1 + zeta^2n Q2).
+    function _addQuotients(
+        Sum memory sum,
         Point[] calldata quotients,
+        uint256 power,
         Challenges memory drawn,
         uint256 zetaToN
     ) private view {
-        uint256 nu = drawn.nu;
-        uint256 power = _addAll(sum, points, 1, nu);
-        power = _addAll(sum, digits, power, nu);
-        power = _addAll(sum, _single(vk.selector), power, nu);
-        _addAll(sum, quotients[:1], addmod(power, drawn.u, R), nu);
-        _addAll(sum, quotients[1:], mulmod(power, nu, R), zetaToN);
+        _addAll(sum, quotients[:1], addmod(power, drawn.u, R), drawn.nu);
+        _addAll(sum, quotients[1:], mulmod(power, drawn.nu, R), zetaToN);
+    }
+
+    /// @dev right += zeta W + u omega zeta W_w, and left = W + u W_w.
+    function _addOpenings(Sum memory right, uint256 omega, Point[] calldata openings, Challenges memory drawn)
+        private
+        view
+        returns (Sum memory left)
+    {
+        _addAll(right, openings, drawn.zeta, mulmod(drawn.u, omega, R));
+        left = _start(openings[0]);
+        _addAll(left, openings[1:], drawn.u, drawn.u);
     }
 
     /// @dev E + u z(omega zeta), with E = sum nu^k e_k over the evaluations at zeta, then the quotient's value.

@@ -50,25 +50,31 @@ library UpdateProof {
     }
 
     /// @notice Commitments to digits 1.. of each column, row by row.
-    function digitsBytes(bytes calldata proof, uint256 committedDigits)
-        internal
-        pure
-        returns (bytes calldata)
-    {
-        return proof[:POINT_BYTES * committedDigits];
+    function digits(bytes calldata proof, uint256 committedDigits) internal pure returns (Point[] calldata) {
+        return _asPoints(proof[:POINT_BYTES * committedDigits]);
     }
 
     /// @notice Commitments to z and the three parts of the quotient.
-    function quotientsBytes(bytes calldata proof, uint256 committedDigits)
-        internal
-        pure
-        returns (bytes calldata)
-    {
+    function quotients(bytes calldata proof, uint256 committedDigits) internal pure returns (Point[] calldata) {
         uint256 start = POINT_BYTES * committedDigits;
-        return proof[start:start + QUOTIENTS_BYTES];
+        return _asPoints(proof[start:start + QUOTIENTS_BYTES]);
     }
 
     /// @notice All values at zeta, and the one at omega * zeta.
+    function evaluations(bytes calldata proof, uint256 committedDigits)
+        internal
+        pure
+        returns (uint256[] calldata scalars)
+    {
+        bytes calldata data = evaluationsBytes(proof, committedDigits);
+        // Safe: as many words as fit into bytes that are known to lie in calldata.
+        assembly ("memory-safe") {
+            scalars.offset := data.offset
+            scalars.length := div(data.length, SCALAR_BYTES)
+        }
+    }
+
+    /// @notice The evaluations as bytes.
     function evaluationsBytes(bytes calldata proof, uint256 committedDigits)
         internal
         pure
@@ -78,25 +84,16 @@ library UpdateProof {
     }
 
     /// @notice W and W_w.
-    function openingsBytes(bytes calldata proof) internal pure returns (bytes calldata) {
-        return proof[proof.length - OPENINGS_BYTES:];
+    function openings(bytes calldata proof) internal pure returns (Point[] calldata) {
+        return _asPoints(proof[proof.length - OPENINGS_BYTES:]);
     }
 
-    /// @notice The bytes as points; there is a whole number of them.
-    function asPoints(bytes calldata data) internal pure returns (Point[] calldata points) {
+    /// @dev The bytes as points; there is a whole number of them.
+    function _asPoints(bytes calldata data) private pure returns (Point[] calldata points) {
         // Safe: as many points as fit into bytes that are known to lie in calldata.
         assembly ("memory-safe") {
             points.offset := data.offset
             points.length := div(data.length, POINT_BYTES)
-        }
-    }
-
-    /// @notice The bytes as words; there is a whole number of them.
-    function asScalars(bytes calldata data) internal pure returns (uint256[] calldata scalars) {
-        // Safe: as many words as fit into bytes that are known to lie in calldata.
-        assembly ("memory-safe") {
-            scalars.offset := data.offset
-            scalars.length := div(data.length, SCALAR_BYTES)
         }
     }
 
@@ -120,6 +117,14 @@ library UpdateProof {
             data.offset := vk
             data.length := 0x1a0
         }
+    }
+
+    /// @notice Reverts unless every point of a proof of the right shape is valid and every scalar is below r.
+    function requireParts(bytes calldata proof, uint256 committedDigits) internal pure {
+        requirePoints("digits", digits(proof, committedDigits));
+        requirePoints("quotients", quotients(proof, committedDigits));
+        requireScalars(evaluations(proof, committedDigits));
+        requirePoints("openings", openings(proof));
     }
 
     /// @notice Reverts with InvalidPoint unless all are finite, on the curve and canonically encoded.

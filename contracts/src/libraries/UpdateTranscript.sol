@@ -30,13 +30,13 @@ library UpdateTranscript {
                 context,
                 UpdateProof.asBytes(points),
                 gram,
-                UpdateProof.digitsBytes(proof, committedDigits)
+                UpdateProof.asBytes(UpdateProof.digits(proof, committedDigits))
             )
         );
         drawn.alpha = _scalar(state);
         state = keccak256(abi.encodePacked(state));
         drawn.beta = _scalar(state);
-        bytes calldata quotients = UpdateProof.quotientsBytes(proof, committedDigits);
+        bytes calldata quotients = UpdateProof.asBytes(UpdateProof.quotients(proof, committedDigits));
         state = keccak256(abi.encodePacked(state, quotients[:64])); // Z
         drawn.eta = _scalar(state);
         state = keccak256(abi.encodePacked(state, quotients[64:])); // Q0, Q1, Q2
@@ -44,7 +44,7 @@ library UpdateTranscript {
         state = keccak256(abi.encodePacked(state, UpdateProof.evaluationsBytes(proof, committedDigits)));
         drawn.nu = _scalar(state);
         // Not before both openings are fixed: who knows u can choose W_w so that any false evaluation passes.
-        state = keccak256(abi.encodePacked(state, UpdateProof.openingsBytes(proof)));
+        state = keccak256(abi.encodePacked(state, UpdateProof.asBytes(UpdateProof.openings(proof))));
         drawn.u = _scalar(state);
     }
 
