@@ -51,8 +51,9 @@ library UpdateOpening {
         uint256 quotientValue,
         uint256 zetaToN
     ) internal view {
-        uint256 value =
-            _combinedValues(UpdateProof.evaluations(proof, committedDigits), quotientValue, drawn.nu, drawn.u);
+        uint256 value = _combinedValues(
+            UpdateProof.evaluations(proof, committedDigits), quotientValue, drawn.nu, drawn.u
+        );
         Sum memory right = _start(Bn254.mul(Point(1, 2), R - value));
         uint256 power = _addColumns(right, vk, points, UpdateProof.digits(proof, committedDigits), drawn.nu);
         _addQuotients(right, UpdateProof.quotients(proof, committedDigits), power, drawn, zetaToN);

@@ -55,7 +55,11 @@ library UpdateProof {
     }
 
     /// @notice Commitments to z and the three parts of the quotient.
-    function quotients(bytes calldata proof, uint256 committedDigits) internal pure returns (Point[] calldata) {
+    function quotients(bytes calldata proof, uint256 committedDigits)
+        internal
+        pure
+        returns (Point[] calldata)
+    {
         uint256 start = POINT_BYTES * committedDigits;
         return _asPoints(proof[start:start + QUOTIENTS_BYTES]);
     }
