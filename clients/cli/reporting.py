@@ -30,6 +30,12 @@ def emit(document: object, *, as_json: bool, draw: Callable[[Console], None]) ->
         draw(console())
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Asks whoever sits at the terminal before something is paid; typer.Abort if the answer is no."""
+    if not yes and sys.stdin.isatty():
+        typer.confirm(question, abort=True)
+
+
 def lines_for_people(as_json: bool) -> bool:
     """Whether a long-running command prints its events for eyes."""
     return sys.stdout.isatty() and not as_json
@@ -78,8 +84,10 @@ def explained(error: Exception) -> tuple[Exit, str]:
         BindingsError,
         ChainRefused,
         ChainUnavailable,
+        InsufficientFunds,
         TransactionTimeout,
         ValueOutOfRange,
+        WrongChain,
     )
     from process.errors import (
         CertificateError,
@@ -101,6 +109,8 @@ def explained(error: Exception) -> tuple[Exit, str]:
         (ChainUnavailable, Exit.CHAIN, "Is the node up? Its address is chain.rpc_url, or --rpc."),
         (TransactionTimeout, Exit.CHAIN, "It may still be mined: look before you repeat it."),
         (ChainRefused, Exit.CHAIN, "Does the account hold enough for gas and value?"),
+        (InsufficientFunds, Exit.CHAIN, "Send it the rest, and repeat the command; nothing was sent."),
+        (WrongChain, Exit.CHAIN, "Name another node: --rpc, or chain.rpc_url. Nothing was sent."),
         (ArtifactMissing, Exit.CONFIGURATION, ""),
         (ValueOutOfRange, Exit.CONFIGURATION, ""),
         (BindingsError, Exit.FAILED, ""),

@@ -1,7 +1,6 @@
 """`merit task create`, `show`, `close`, and `merit withdraw`."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +14,10 @@ from clients.cli.options import (
     PasswordOption,
     RpcOption,
     TaskOption,
+    YesOption,
     config_file,
 )
-from clients.cli.reporting import emit, notes, reporting
+from clients.cli.reporting import confirm, emit, notes, reporting
 from process.exits import Exit
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def create(
     config: ConfigOption = None,
     key_file: KeyOption = None,
     password_file: PasswordOption = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before the reward is escrowed.")] = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Creates a task: escrows the whole reward, and sends the first model to the aggregator.
@@ -59,11 +59,9 @@ def create(
         offer = read_offer(file, aggregator=found.aggregator, verifier=found.verifier)
         start = first_parameters(offer.genesis)
         total_wei = offer.reward_per_round_wei * offer.rounds
-        if not (yes or as_json) and sys.stdin.isatty():
-            statement = offer.statement
-            rule = f"{statement.outlier}+{statement.contribution}"
-            asked = f"{offer.rounds} rounds of {rule} on {len(start):,} parameters, for {_ether(total_wei)} in all?"
-            typer.confirm(asked, abort=True)
+        rule = f"{offer.statement.outlier}+{offer.statement.contribution}"
+        asked = f"{offer.rounds} rounds of {rule} on {len(start):,} parameters, for {_ether(total_wei)} in all?"
+        confirm(asked, yes=yes or as_json)
         with notes(as_json).status("deriving keys, creating the task, sending the first model"):
             document = asyncio.run(_create(found, offer, start))
         emit(

@@ -13,6 +13,7 @@ from contracts.bindings.errors import (
     BindingsError,
     ChainRefused,
     ChainUnavailable,
+    InsufficientFunds,
     InvalidTransaction,
     LocalChainFailed,
     MalformedTask,
@@ -22,6 +23,7 @@ from contracts.bindings.errors import (
     TransactionTimeout,
     UntrustedVerifier,
     ValueOutOfRange,
+    WrongChain,
 )
 from contracts.bindings.market import Market
 from contracts.bindings.records import (
@@ -54,6 +56,7 @@ __all__ = [
     "Creation",
     "Deployment",
     "Domain",
+    "InsufficientFunds",
     "InvalidTransaction",
     "Journal",
     "LocalChainFailed",
@@ -79,6 +82,7 @@ __all__ = [
     "UntrustedVerifier",
     "UpdateCommitment",
     "ValueOutOfRange",
+    "WrongChain",
     "check_verifier",
     "cid_digest",
     "created_task",

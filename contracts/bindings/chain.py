@@ -41,6 +41,7 @@ from contracts.bindings.errors import (
     TransactionReplaced,
     TransactionReverted,
     TransactionTimeout,
+    WrongChain,
 )
 from contracts.bindings.market_errors import reverted
 from contracts.bindings.reverts import decode_revert
@@ -56,6 +57,9 @@ _FIRST_PAUSE_SECONDS = 0.2
 
 # A node may know an account's new nonce a moment before it knows the receipt that goes with it.
 _SURE_AFTER = 10
+
+# Stores a transient word, as the contracts' guard against re-entry does, and ends.
+_CANCUN_PROBE = "0x5f5f5d00"
 
 # In the words of geth and most others, anvil, Nethermind, and the embedded chain.
 _NONCE_TAKEN = ("nonce too low", "replacement transaction underpriced", "oldnonce", "invalid transaction nonce")
@@ -100,6 +104,22 @@ class Chain:
     def balance_wei(self, address: str) -> int:
         """Native currency of an account."""
         return self._ask(lambda: self.w3.eth.get_balance(to_checksum_address(address)))
+
+    def most_wei(self, gas: int) -> int:
+        """What a node wants to see in an account before it takes transactions with so much gas from it now."""
+        fees = self._ask(self._fees)
+        return (gas + gas // 10) * fees.get("maxFeePerGas", fees.get("gasPrice", 0))
+
+    def require_suitable(self, chain_id: int | None = None) -> None:
+        """WrongChain unless this is the chain of that id, and one that runs the contracts: Cancun or newer."""
+        if chain_id is not None and chain_id != self.chain_id:
+            raise WrongChain(self.chain_id, self.rpc_url, f"it should be chain {chain_id}")
+        try:
+            self.w3.eth.call({"data": HexBytes(_CANCUN_PROBE)})
+        except (ContractLogicError, Web3RPCError) as error:
+            raise WrongChain(
+                self.chain_id, self.rpc_url, f"the contracts need the EVM of Cancun or a newer one ({_message(error)})"
+            ) from error
 
     def code(self, address: str) -> bytes:
         """Code of an account; empty if it is not a contract."""
@@ -367,7 +387,7 @@ class _Provider(HTTPProvider):
             reraise=True,
         )
         try:
-            return retrying(super().make_request, method, params)
+            answer = retrying(super().make_request, method, params)
         except requests.HTTPError as error:
             status = error.response.status_code if error.response is not None else 0
             if status == requests.codes.request_entity_too_large:
@@ -377,6 +397,9 @@ class _Provider(HTTPProvider):
             raise ChainUnavailable(method, self._shown_url, type(error).__name__) from error
         except ValueError as error:
             raise ChainUnavailable(method, self._shown_url, "the answer is not JSON") from error
+        if not (isinstance(answer, dict) and answer.get("jsonrpc") == "2.0"):
+            raise ChainUnavailable(method, self._shown_url, "the answer is not JSON-RPC")
+        return answer
 
 
 def _is_nonce_taken(error: BaseException) -> bool:
