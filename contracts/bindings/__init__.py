@@ -43,6 +43,7 @@ from contracts.bindings.records import (
     TaskView,
 )
 from contracts.bindings.signed import Journal, Signed
+from contracts.bindings.token import Denomination, Token, allow, token_of
 
 __all__ = [
     "NATIVE",
@@ -54,6 +55,7 @@ __all__ = [
     "ChainRefused",
     "ChainUnavailable",
     "Creation",
+    "Denomination",
     "Deployment",
     "Domain",
     "InsufficientFunds",
@@ -76,6 +78,7 @@ __all__ = [
     "TaskConfig",
     "TaskState",
     "TaskView",
+    "Token",
     "TransactionReplaced",
     "TransactionReverted",
     "TransactionTimeout",
@@ -83,6 +86,7 @@ __all__ = [
     "UpdateCommitment",
     "ValueOutOfRange",
     "WrongChain",
+    "allow",
     "check_verifier",
     "cid_digest",
     "created_task",
@@ -92,5 +96,6 @@ __all__ = [
     "register_vka",
     "relay",
     "sign_create_task",
+    "token_of",
     "vka_digest",
 ]

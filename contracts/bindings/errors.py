@@ -59,14 +59,17 @@ class WrongChain(BindingsError):
 
 
 class InsufficientFunds(BindingsError):
-    """An account holds less native currency than what it is about to do may cost.
+    """An account holds less than what it is about to do takes.
 
     Attributes:
-        account: its address. balance_wei: what it holds. needed_wei: what it must hold.
+        account: its address. balance_wei: what it holds. needed_wei: what it must hold; both in the token's smallest
+            unit.
     """
 
-    def __init__(self, account: str, chain_id: int, balance_wei: int, needed_wei: int) -> None:
-        super().__init__(f"{account} holds {balance_wei} wei on chain {chain_id}, but it must hold {needed_wei} wei")
+    def __init__(self, account: str, chain_id: int, balance_wei: int, needed_wei: int, *, unit: str = "wei") -> None:
+        super().__init__(
+            f"{account} holds {balance_wei} {unit} on chain {chain_id}, but it must hold {needed_wei} {unit}"
+        )
         self.account = account
         self.balance_wei = balance_wei
         self.needed_wei = needed_wei
