@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from clients.cli.amounts import ether
 from clients.cli.options import JsonOption, KeyOption, PasswordOption, YesOption
 from clients.cli.reporting import confirm, emit, notes, reporting
 
@@ -49,7 +50,7 @@ def deploy(
         most_wei = require_funds(chain, account, deployment_gas())
         out = notes(as_json)
         out.print(f"chain {chain.chain_id} at {chain.rpc_url}, paid by {account.address}", soft_wrap=True)
-        confirm(f"{len(_NAMES)} contracts, for {_ether(most_wei)} at most?", yes=yes or as_json)
+        confirm(f"{len(_NAMES)} contracts, for {ether(most_wei)} at most?", yes=yes or as_json)
         gas_used = cost_wei = 0
 
         def made(name: str, address: str, receipt: Any) -> None:
@@ -87,13 +88,7 @@ def _addresses(deployment: "Deployment") -> dict[str, Any]:
 
 
 def _draw(out: Console, document: dict[str, Any]) -> None:
-    paid = _ether(int(document["cost_wei"]))
+    paid = ether(int(document["cost_wei"]))
     out.print(f"{document['gas_used']:,} gas, {paid}. The market's logs begin with block {document['block']}.")
     out.print("In merit.toml ([client] only where tasks are created):\n")
     out.print(document["configuration"], markup=False, soft_wrap=True, end="")
-
-
-def _ether(wei: int) -> str:
-    from clients.cli.task_view import ether
-
-    return ether(wei)

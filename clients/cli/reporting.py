@@ -85,10 +85,12 @@ def explained(error: Exception) -> tuple[Exit, str]:
         ChainRefused,
         ChainUnavailable,
         InsufficientFunds,
+        NotAContract,
         TransactionTimeout,
         ValueOutOfRange,
         WrongChain,
     )
+    from contracts.bindings.market_errors import FeeOnTransferToken, SafeERC20FailedOperation
     from process.errors import (
         CertificateError,
         ConfigurationError,
@@ -109,10 +111,18 @@ def explained(error: Exception) -> tuple[Exit, str]:
         (ChainUnavailable, Exit.CHAIN, "Is the node up? Its address is chain.rpc_url, or --rpc."),
         (TransactionTimeout, Exit.CHAIN, "It may still be mined: look before you repeat it."),
         (ChainRefused, Exit.CHAIN, "Does the account hold enough for gas and value?"),
-        (InsufficientFunds, Exit.CHAIN, "Send it the rest, and repeat the command; nothing was sent."),
+        (InsufficientFunds, Exit.CHAIN, "Send it the rest, and repeat the command. Nothing was paid."),
         (WrongChain, Exit.CHAIN, "Name another node: --rpc, or chain.rpc_url. Nothing was sent."),
         (ArtifactMissing, Exit.CONFIGURATION, ""),
         (ValueOutOfRange, Exit.CONFIGURATION, ""),
+        (NotAContract, Exit.CONFIGURATION, "Are the addresses of market and token those of this chain?"),
+        (
+            FeeOnTransferToken,
+            Exit.FAILED,
+            "The token keeps a part of what is sent: the market would hold less than it owes. Nothing was taken; "
+            "name another token.",
+        ),
+        (SafeERC20FailedOperation, Exit.FAILED, "The token refused the transfer, or is none."),
         (BindingsError, Exit.FAILED, ""),
         (AggregatorUnreachable, Exit.AGGREGATOR, "Is it up? Its address is client.aggregator_target, or --aggregator."),
         (

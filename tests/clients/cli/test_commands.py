@@ -110,7 +110,7 @@ async def test_closing_a_task_that_nobody_serves(stage: Stage, directory: Path) 
     assert (await refused(*close, "--key-file", "other"))["field"] == "key_file"
     code, out, errors = await merit(*close, "--json")
     assert code == Exit.OK, errors
-    assert json.loads(out) == {"task_id": task_id, "refunded_wei": str(2 * REWARD_WEI)}
+    assert json.loads(out) == {"task_id": task_id, "refunded_wei": str(2 * REWARD_WEI), "token": None}
     assert json.loads((await merit(*close, "--json"))[1])["refunded_wei"] == "0"
     error = await refused("withdraw", "--task", str(task_id), "--config", "merit.json")
     assert (error["kind"], error["exit"]) == ("NothingToWithdraw", Exit.FAILED)

@@ -2,10 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -88,7 +85,7 @@ async def test_without_funds_nothing_is_sent(held_wei: int, local: LocalChain, s
     error = await refused(*command(local.rpc_url, "--key-file", "poor.json"))
     assert (error["kind"], error["exit"]) == ("InsufficientFunds", Exit.CHAIN)
     assert f"{poor} holds {held_wei} wei" in error["message"]
-    assert "nothing was sent" in error["next"]
+    assert "Nothing was paid" in error["next"]
     assert chain.w3.eth.get_transaction_count(poor) == 0  # type: ignore[arg-type]
 
 
@@ -104,34 +101,6 @@ async def test_a_chain_that_cannot_run_the_contracts_is_refused(stranger: str) -
         error = await refused(*command(old.rpc_url))
     assert (error["kind"], error["exit"]) == ("WrongChain", Exit.CHAIN)
     assert "Cancun" in error["message"]
-
-
-class _Website(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        body = type(self).body
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None: ...
-
-
-@pytest.fixture(params=[b"<html>welcome</html>", b'{"hello": "world"}', b"[]"])
-def website(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Something else than a node."""
-    kind = type("Website", (_Website,), {"body": request.param})
-    with HTTPServer(("127.0.0.1", 0), kind) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-async def test_something_else_than_a_node_is_refused(website: str, stranger: str) -> None:
-    error = await refused(*command(website))
-    assert (error["kind"], error["exit"]) == ("ChainUnavailable", Exit.CHAIN)
 
 
 async def test_nobody_there(stranger: str) -> None:
