@@ -111,8 +111,7 @@ class Chain:
 
     def most_wei(self, gas: int) -> int:
         """What a node wants to see in an account before it takes transactions with so much gas from it now."""
-        fees = self._ask(self._fees)
-        return (gas + gas // 10) * fees.get("maxFeePerGas", fees.get("gasPrice", 0))
+        return (gas + gas // 10) * max(self._ask(self._fees).values())
 
     def require_suitable(self, chain_id: int | None = None) -> None:
         """WrongChain unless this is the chain of that id, and one that runs the contracts: Cancun or newer."""
@@ -364,10 +363,14 @@ class Chain:
         dearer = _sign(account, {**waiting.call, **fees, "chainId": self.chain_id, "nonce": Nonce(waiting.nonce)})
         if journal is not None:
             journal.signed(dearer)
-        with suppress(Web3RPCError):  # mined meanwhile, or more than the account holds
+        try:
             self._send_raw(dearer.raw, dearer.hash)
+        except Web3RPCError:  # mined meanwhile, or more than the account holds
             if journal is not None:
-                journal.sent(dearer)
+                journal.signed(waiting)
+            return []
+        if journal is not None:
+            journal.sent(dearer)
         return [dearer]
 
     def _dearer(self, waiting: Signed) -> dict[str, int] | None:

@@ -217,6 +217,27 @@ def test_one_that_blocks_leave_out_is_sent_with_higher_fees(journalled: bool, ex
     assert nonces <= {first.kept[0].nonce + 1}
 
 
+def test_who_cannot_pay_more_waits_with_what_was_sent(expensive: Expensive) -> None:
+    journal = Kept()
+    with ThreadPoolExecutor(1) as threads:
+        sending = threads.submit(expensive.send, journal)
+        while not journal.told:
+            time.sleep(0.01)
+        first = journal.kept[0]
+        held_wei = first.call["gas"] * max_fee(first)
+        expensive.ask("anvil_setBalance", expensive.account.address, hex(held_wei))
+        with expensive.mining():
+            while len(journal.kept) < 3:
+                time.sleep(0.05)
+        assert not sending.done()
+        expensive.ask("anvil_setNextBlockBaseFeePerGas", hex(1))
+        expensive.ask("evm_mine")
+        receipt = sending.result(60)
+    assert bytes(receipt["transactionHash"]) == first.hash
+    assert journal.kept[-1] == first
+    assert journal.told.count("sent") == 1
+
+
 def test_a_creation_that_blocks_leave_out_is_sent_with_higher_fees(expensive: Expensive) -> None:
     with ThreadPoolExecutor(1) as threads:
         creating = threads.submit(create, expensive.chain, expensive.account, artifacts.verifier())
