@@ -113,4 +113,4 @@ def allow(market: Market, account: LocalAccount, address: str, amount: int) -> T
         InsufficientFunds, NotAContract, and what `Chain.send` does.
     """
     token = token_of(market.chain, address)
-    return None if token is None or not amount else token.allow(account, market.address, amount)
+    return None if token is None else token.allow(account, market.address, amount)

@@ -121,13 +121,20 @@ def test_proofs_of_a_commitment_are_counted_for_good(state: State, database_url:
     again.close()
 
 
-def test_the_referee_has_a_place_of_its_own_and_slot_zero(state: State) -> None:
+@pytest.mark.parametrize("comes_first", [False, True])
+def test_the_referee_has_a_place_of_its_own_and_slot_zero(comes_first: bool, state: State) -> None:
     referee = update(9)
+    if comes_first:
+        state.admit(referee, 2, referee.trainer)
     for index in (0, 1):
+        state.require_room(update(index), 2, referee.trainer)
         state.admit(update(index), 2, referee.trainer)
-    with pytest.raises(RoundFull):
-        state.admit(update(2), 2, referee.trainer)
-    state.admit(referee, 2, referee.trainer)
+    for takes in (state.admit, state.require_room):
+        with pytest.raises(RoundFull):
+            takes(update(2), 2, referee.trainer)
+    if not comes_first:
+        state.require_room(referee, 2, referee.trainer)
+        state.admit(referee, 2, referee.trainer)
     state.seal(report(Step.SEALED), referee)
     assert [(u.slot, u.trainer) for u in state.updates(1, 0)] == [(0, TRAINERS[9]), (1, TRAINERS[0]), (2, TRAINERS[1])]
 
