@@ -102,7 +102,8 @@ def test_an_old_database_keeps_what_it_holds(stamped: bool, database_url: URL) -
     state.close()
 
 
-def test_where_an_old_round_began_is_noted_without_a_word(database_url: URL) -> None:
+@pytest.mark.parametrize("later_seconds", [0, 7])
+def test_where_an_old_round_began_is_noted_without_a_word(later_seconds: int, database_url: URL) -> None:
     """Nobody knows whether it began anew, unless its deadline says so."""
     with create_engine(database_url).begin() as connection:
         first_schema(connection)
@@ -113,9 +114,10 @@ def test_where_an_old_round_began_is_noted_without_a_word(database_url: URL) -> 
     before = state.round(1, 1)
     assert before is not None
     assert before.opened_in is None
-    assert not state.open_round(begun, before.commit_deadline_seconds, opened_in)
-    assert state.round(1, 1) == replace(before, opened_in=opened_in)
-    assert state.open_round(begun, before.commit_deadline_seconds, Block(8, b"g" * 32))
+    deadline_seconds = before.commit_deadline_seconds + later_seconds
+    assert state.open_round(begun, deadline_seconds, opened_in) == bool(later_seconds)
+    assert state.round(1, 1) == replace(before, opened_in=opened_in, commit_deadline_seconds=deadline_seconds)
+    assert state.open_round(begun, deadline_seconds, Block(8, b"g" * 32))
     state.close()
 
 
