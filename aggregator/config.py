@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
+from eth_utils.address import to_checksum_address
 from pydantic import Field, SecretStr, field_validator, model_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from contracts.bindings.records import require_address
 from process.configuration import ChainConfig
 from protocol.sealing import LEAST_RETENTION_SECONDS
 from protocol.wire import is_loopback
@@ -63,6 +65,8 @@ class AggregatorConfig(ChainConfig):
     """Refuse tasks that offer less."""
     max_bond_wei: int | None = Field(default=None, ge=1)
     """Refuse tasks that ask for more; by default any bond is posted."""
+    tokens: tuple[str, ...] = ()
+    """ERC-20s that it serves tasks in, beside the native currency: bonds are posted in them, limits in their units."""
     max_uploads: int = Field(default=64, ge=1, le=4096)
     """Uploads at once, by trainers that have proven to be one; more are refused until one is done."""
     max_calls: int = Field(default=4096, ge=1)
@@ -89,6 +93,13 @@ class AggregatorConfig(ChainConfig):
     """At a stop, calls and the step under way get so long to finish."""
     log_level: str = "info"
     """debug, info, warning or error."""
+
+    @field_validator("tokens")
+    @classmethod
+    def _addresses(cls, tokens: tuple[str, ...]) -> tuple[str, ...]:
+        for token in tokens:
+            require_address("tokens", token)
+        return tuple(map(to_checksum_address, tokens))
 
     @field_validator("log_level")
     @classmethod

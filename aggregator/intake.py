@@ -5,7 +5,6 @@ update is durable before its receipt is signed, and in the round before the roun
 acknowledged is lost.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -13,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eth_typing import ChecksumAddress
-from merit.v1.types_pb2 import Chunk, Receipt
+from merit.v1.types_pb2 import Receipt
 from merit.v1.updates_pb2 import Dtype, UpdateHeader, UploadUpdateRequest
 
 from aggregator.checks import Checks, Question, not_sealed
-from aggregator.limits import Limits, Pace
+from aggregator.limits import Flow, Limits, Pace
 from aggregator.partials import Partial, PartialKey, Partials
+from aggregator.receiving import receive
 from aggregator.records import Step, Update
 from aggregator.served import Registry, ServedTask
 from aggregator.state import point_already_used, require_same
@@ -76,7 +76,7 @@ class _Claim:
         )
 
     def key(self) -> PartialKey:
-        return PartialKey(task_id=self.task_id, round=self.round, trainer=self.trainer, cid=self.cid)
+        return PartialKey(task_id=self.task_id, round=self.round, sender=self.trainer, cid=self.cid)
 
     def update(self, received_at_seconds: int) -> Update:
         return Update(
@@ -122,7 +122,7 @@ class Intake:
                 f"header.signer: {claim.trainer} has not joined task {claim.task_id}", field="header.signer"
             )
         await spend(call, self._tools)
-        known = await self._admissible(claim)
+        known = await self._admissible(claim, task)
         if known is not None:
             return self.receipt(known)
         _check_shape(claim, terms)
@@ -211,7 +211,7 @@ class Intake:
         finally:
             self._receiving -= 1
 
-    async def _admissible(self, claim: _Claim) -> Update | None:
+    async def _admissible(self, claim: _Claim, task: ServedTask) -> Update | None:
         """The stored update, if this one came before; refuses what the round cannot take."""
         known = await off_loop(self._tools.state.update, claim.task_id, claim.round, claim.trainer)
         if known is not None:
@@ -222,6 +222,7 @@ class Intake:
             raise RoundNotCollecting(f"{where} has not begun", field="round")
         if round.step != Step.COLLECTING:
             raise LateUpdate(_takes_no_more(claim), field="round")
+        await off_loop(self._tools.state.require_room, claim.update(0), task.places, task.referee)
         return None
 
     def collects(self, task_id: int, round: int) -> bool:
@@ -244,27 +245,19 @@ class Intake:
     async def _received(
         self, messages: AsyncIterator[UploadUpdateRequest], claim: _Claim, task: ServedTask, address: str
     ) -> Partial:
-        """All bytes of an update, on disk, from the offset that the stream begins with."""
+        """All bytes of an update, on disk, unless the round stops to take it meanwhile."""
         config, seen = self._tools.config, task.version
         pace = Pace(grace_seconds=config.idle_seconds, bytes_per_second=config.min_upload_bytes_per_second)
+
+        async def still_welcome() -> None:
+            nonlocal seen
+            if task.version != seen:
+                seen = task.version
+                await self._admissible(claim, task)
+
         with self._place():
-            chunk = await _next_chunk(messages)
-            offset_bytes = None if chunk is None else chunk.offset_bytes
-            with await off_loop(self.partials.open, claim.key(), offset_bytes) as partial:
-                assembly = wire.Assembly(claim.size_bytes, partial.size_bytes)
-                while chunk is not None:
-                    data = assembly.take(chunk)
-                    await off_loop(partial.write, data)
-                    pace.check(partial.size_bytes)
-                    wait_seconds = self._limits.bytes_wait_seconds(address, len(data))
-                    if wait_seconds:
-                        await asyncio.sleep(wait_seconds)
-                        pace.waited(wait_seconds)
-                    if task.version != seen:
-                        seen = task.version
-                        await self._admissible(claim)
-                    chunk = await _next_chunk(messages)
-        assembly.require_complete()
+            flow = Flow(self._limits, address, pace)
+            partial = await receive(messages, self.partials, claim.key(), claim.size_bytes, flow, between=still_welcome)
         if partial.cid() != claim.cid:
             partial.discard()
             raise _mismatch(partial.cid(), claim.cid)
@@ -285,15 +278,6 @@ def _mismatch(found: bytes, expected: bytes) -> ContentMismatch:
 
 def _takes_no_more(claim: _Claim) -> str:
     return f"round: {claim.round} of task {claim.task_id} takes no more updates"
-
-
-async def _next_chunk(messages: AsyncIterator[UploadUpdateRequest]) -> Chunk | None:
-    message = await anext(messages, None)
-    if message is None:
-        return None
-    if message.WhichOneof("part") != "chunk":
-        raise InvalidField.of("part", message.WhichOneof("part"), "after the header come chunks")
-    return message.chunk
 
 
 def _read_header(message: UploadUpdateRequest | None) -> tuple[Claimed, _Claim]:

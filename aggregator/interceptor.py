@@ -10,6 +10,7 @@ from grpc_status import rpc_status
 
 from aggregator.errors import ChainBehind, StateTakenOver, StateUnavailable
 from aggregator.limits import Limits, address_of
+from aggregator.servicers.context import reading, require_readable
 from contracts.bindings import ChainUnavailable
 from process.logs import Log
 from protocol.refusals import ChainDown, DiskFull, InternalError, Refusal, StateDown
@@ -36,7 +37,7 @@ class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the s
         if handler is None:  # an unknown method: gRPC answers it
             return handler
         method = handler_call_details.method
-        deserialize, serialize = handler.request_deserializer, handler.response_serializer
+        deserialize, serialize = reading(handler.request_deserializer), handler.response_serializer
         if handler.unary_unary:
             answer = self._answering(handler.unary_unary, method)
             return grpc.unary_unary_rpc_method_handler(answer, deserialize, serialize)
@@ -52,7 +53,7 @@ class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the s
         async def answer(request: Any, context: Context) -> Any:
             try:
                 with self._limits.call(address_of(context.peer())):
-                    return await behaviour(request, context)
+                    return await behaviour(require_readable(request), context)
             except Exception as error:
                 await self._refuse(error, method, context)
 
@@ -63,7 +64,7 @@ class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the s
             try:
                 with self._limits.call(address_of(context.peer())):
                     # Streams write to the context.
-                    await behaviour(request, context)
+                    await behaviour(require_readable(request), context)
             except Exception as error:
                 await self._refuse(error, method, context)
 

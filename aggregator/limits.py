@@ -3,6 +3,7 @@
 Addresses are those of the connections: behind one gateway all callers share one.
 """
 
+import asyncio
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
@@ -141,3 +142,20 @@ class Pace:
         if self._clock() - self._since_seconds > self._grace_seconds + received_bytes / self._bytes_per_second:
             limit = f"at least {self._bytes_per_second:g} bytes a second after {self._grace_seconds:g} s"
             raise SlowUpload(f"upload: {received_bytes} bytes came too slowly", limit=limit)
+
+
+class Flow:
+    """The bytes of one upload: not slower than they have to be, and of one address not faster than they may."""
+
+    def __init__(self, limits: Limits, address: str, pace: Pace) -> None:
+        self._limits = limits
+        self._address = address
+        self._pace = pace
+
+    async def took(self, count: int, received_bytes: int) -> None:
+        """So many more have come; waits before the next ones are read. SlowUpload if they took too long."""
+        self._pace.check(received_bytes)
+        wait_seconds = self._limits.bytes_wait_seconds(self._address, count)
+        if wait_seconds:
+            await asyncio.sleep(wait_seconds)
+            self._pace.waited(wait_seconds)

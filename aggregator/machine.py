@@ -15,7 +15,7 @@ Every wait of a round ends by the chain's clock, at the latest with the window t
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 
 from hexbytes import HexBytes
@@ -25,7 +25,7 @@ from aggregator import anchors, vkas
 from aggregator.errors import Disagreement, StateLost, Stopping, TakenBack
 from aggregator.outbox import Outbox
 from aggregator.proofs import Proofs
-from aggregator.records import FINAL_STEPS, Model, Purpose, Report, Round, Step, Transaction, Update
+from aggregator.records import FINAL_STEPS, Block, Model, Purpose, Report, Round, Step, Transaction, Update
 from aggregator.served import ServedTask
 from aggregator.tools import Tools, off_loop
 from circuits.bn254 import G1Point
@@ -33,6 +33,7 @@ from circuits.commitment import check_opening
 from circuits.errors import CommitmentMismatch
 from circuits.model import fold
 from contracts.bindings import (
+    NATIVE,
     NOBODY,
     Journal,
     ProofTerms,
@@ -40,8 +41,10 @@ from contracts.bindings import (
     RoundView,
     Settlement,
     Submission,
+    TaskConfig,
     TaskState,
     TaskView,
+    allow,
     register_vka,
 )
 from protocol.holders import holder_of
@@ -60,6 +63,7 @@ _EVENTS = {
     Purpose.PUBLISH: "ModelPublished",
     Purpose.EXPIRE: "RoundExpired",
 }
+_TO_OPEN = (Purpose.REGISTER_KEY, Purpose.POST_BOND)
 _STEP_BEFORE = {Purpose.COMMIT: Step.SEALED, Purpose.SETTLE: Step.RULE_PROVEN, Purpose.PUBLISH: Step.SETTLED}
 _SHARE_FOR_DEPTH = 0.25
 """Of the settle window, for a commit to become final in."""
@@ -97,6 +101,7 @@ class Machine:
                 await self._task.wait_for_change(self._task.version, self._tools.config.poll_seconds)
 
     async def _run_rounds(self) -> None:
+        await self._follow_chain()
         view = await self._task.refresh(self._tools)
         if view.state == TaskState.FUNDED:
             await self._open_task()
@@ -156,15 +161,23 @@ class Machine:
                 break
             await self._pause(seen)
         await self._register_key(view.config.verifier)
-        receipt = await self._outbox.send(
-            Purpose.POST_BOND,
-            0,
-            lambda journal: self._tools.market.post_bond(self._tools.account, self._task.task_id, journal),
-            ("WrongTaskState",),
-        )
+        async with self._tools.posting if view.config.token != NATIVE else nullcontext():
+            receipt = await self._post_bond(view.config)
         if receipt is not None:
             self._log.info("task.opened", bond_wei=str(view.config.bond_wei), gas=receipt["gasUsed"])
         await self._task.refresh(self._tools)
+
+    async def _post_bond(self, config: TaskConfig) -> TxReceipt | None:
+        market, account = self._tools.market, self._tools.account
+        allowed = await off_loop(allow, market, account, config.token, config.bond_wei)
+        if allowed is not None:
+            self._log.info("token.allowed", token=config.token, amount=str(config.bond_wei), gas=allowed["gasUsed"])
+        return await self._outbox.send(
+            Purpose.POST_BOND,
+            0,
+            lambda journal: market.post_bond(account, self._task.task_id, journal),
+            ("WrongTaskState",),
+        )
 
     async def _register_key(self, verifier: str) -> None:
         keys, chain = self._terms.rule_keys, self._tools.chain
@@ -191,9 +204,19 @@ class Machine:
                 raise TakenBack("the bond")
         if await off_loop(self._tools.state.model, self._task.task_id, number) is None:
             raise StateLost(f"model {number} of task {self._task.task_id} is not in this state")
-        report = self._report(number, Step.COLLECTING)
-        await off_loop(self._tools.state.open_round, report, view.deadline_seconds)
-        await self._announce(report, deadline_seconds=view.deadline_seconds)
+        await self._opened(self._report(number, Step.COLLECTING))
+
+    async def _opened(self, report: Report) -> None:
+        """Notes where the chain begins a round, and announces it, unless that is what was known already."""
+        events = await off_loop(self._tools.market.events, report.task_id, round=report.round)
+        opening = next((event for event in events if event.name == "RoundOpened"), None)
+        if opening is None:
+            raise TakenBack(f"the beginning of round {report.round}")
+        deadline_seconds, state = int(opening.args["commitDeadline"]), self._tools.state
+        known = await off_loop(state.round, report.task_id, report.round)
+        block = Block(opening.block_number, opening.block_hash)
+        if await off_loop(state.open_round, report, deadline_seconds, block):
+            await self._announce(replace(report, rolled_back=known is not None), deadline_seconds=deadline_seconds)
 
     # ---------------------------------------------------------------- the steps
 
@@ -221,15 +244,16 @@ class Machine:
         await self._announce(report, updates=len(updates) if view.state != TaskState.CLOSED else None)
 
     async def _collecting(self, round: Round, view: TaskView) -> Round:
-        """The round as the chain has it, which may have gone back, or begun it anew with another deadline."""
+        """The round as the chain has it, which may have gone back, or begun it anew in another block."""
         if view.state != TaskState.OPEN or view.current_round < round.round:
             raise TakenBack(f"the beginning of round {round.round}")
-        if view.round_state != RoundState.COLLECTING or view.deadline_seconds == round.commit_deadline_seconds:
+        if view.round_state != RoundState.COLLECTING:
             return round
-        report = self._report(round.round, Step.COLLECTING)
-        await off_loop(self._tools.state.open_round, report, view.deadline_seconds)
-        await self._announce(replace(report, rolled_back=True), deadline_seconds=view.deadline_seconds)
-        return replace(round, commit_deadline_seconds=view.deadline_seconds)
+        opened_in = round.opened_in
+        if opened_in is not None and await off_loop(self._tools.chain.block_hash, opened_in.number) == opened_in.hash:
+            return round
+        await self._opened(self._report(round.round, Step.COLLECTING))
+        return await off_loop(self._tools.state.round, round.task_id, round.round) or round
 
     def _joined_of(self, updates: Sequence[Update]) -> list[Update]:
         """Those of the referee, and of who is a trainer on chain: a reorganisation may have taken that back."""
@@ -484,7 +508,8 @@ class Machine:
     async def _roll_back(self, number: int, gone: list[Transaction]) -> None:
         state, task_id = self._tools.state, self._task.task_id
         round = await off_loop(state.round, task_id, number)
-        if round is None:  # the bond, before its first round
+        to_open = all(transaction.purpose in _TO_OPEN for transaction in gone)
+        if round is None or (round.step == Step.COLLECTING and to_open):  # its beginning is reported when it comes
             for transaction in gone:
                 await off_loop(state.put_transaction, replace(transaction, block=None))
             return

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
+from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from grpc.aio import ServerInterceptor
 
@@ -144,10 +145,9 @@ class _Call:
     async def read(self) -> Any:
         """The next message of a stream; of an upload, its bytes are counted."""
         message = await self._context.read()
-        if message is not grpc.aio.EOF:  # type: ignore[attr-defined]
-            is_chunk = "part" in message.DESCRIPTOR.oneofs_by_name and message.WhichOneof("part") == "chunk"
-            if is_chunk:
-                self._telemetry.metrics.upload_bytes.inc(len(message.chunk.data))
+        is_message = isinstance(message, Message)  # and neither the end nor what is no message
+        if is_message and "part" in message.DESCRIPTOR.oneofs_by_name and message.WhichOneof("part") == "chunk":
+            self._telemetry.metrics.upload_bytes.inc(len(message.chunk.data))
         return message
 
     def set_trailing_metadata(self, metadata: Sequence[tuple[str, str | bytes]]) -> None:

@@ -1,6 +1,6 @@
 """Uploads that are not whole yet: bytes on disk that outlive a broken connection and a restart.
 
-A trainer has one for each task: another content, or another round, takes the place of what was there. What is kept is
+A sender has one for each task: another content, or another round, takes the place of what was there. What is kept is
 only worth resuming; whether it is right shows when the whole content is compared with its CID.
 """
 
@@ -30,7 +30,7 @@ class PartialKey:
 
     task_id: int
     round: int
-    trainer: ChecksumAddress
+    sender: ChecksumAddress
     cid: bytes
 
 
@@ -94,7 +94,7 @@ class Partials:
         return removed
 
     def _path(self, key: PartialKey) -> Path:
-        return self._directory / str(key.task_id) / key.trainer / f"{key.round}-{to_text(key.cid)}"
+        return self._directory / str(key.task_id) / key.sender / f"{key.round}-{to_text(key.cid)}"
 
 
 class Partial:

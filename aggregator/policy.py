@@ -13,8 +13,9 @@ from protocol.terms import UnacceptableTerms, statement_of
 
 def check_policy(terms: TaskConfig, config: AggregatorConfig) -> None:
     """UnacceptableTerms, naming the field, unless the terms are within the operator's limits."""
-    if terms.token != NATIVE:
-        raise UnacceptableTerms("token", terms.token, "this aggregator posts bonds in the native currency only")
+    if terms.token not in (NATIVE, *config.tokens):
+        taken = ", ".join(("the native currency", *config.tokens))
+        raise UnacceptableTerms("token", terms.token, f"this aggregator posts bonds in {taken}")
     _at_least("settle_window_seconds", terms.settle_window_seconds, config.min_settle_window_seconds)
     _at_least("commit_window_seconds", terms.commit_window_seconds, config.min_commit_window_seconds)
     _at_least("reward_per_round_wei", terms.reward_per_round_wei, config.min_reward_per_round_wei)

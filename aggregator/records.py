@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from eth_typing import ChecksumAddress
 
@@ -42,17 +43,26 @@ class Purpose(IntEnum):
     EXPIRE = 6
 
 
+class Block(NamedTuple):
+    """A block of one course of the chain: in another one, that number has another hash."""
+
+    number: int
+    hash: bytes
+
+
 @dataclass(frozen=True, kw_only=True)
 class Round:
     """Attributes:
     step: the last one that is done and durable.
     commit_deadline_seconds: by the chain's clock.
+    opened_in: where the chain began it; None if that was before this was remembered.
     """
 
     task_id: int
     round: int
     step: Step
     commit_deadline_seconds: int
+    opened_in: Block | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from merit.v1 import (
 
 from aggregator.config import AggregatorConfig
 from aggregator.downloads import Downloads
+from aggregator.genesis import GenesisIntake
 from aggregator.intake import Intake
 from aggregator.interceptor import Refusals
 from aggregator.limits import Limits
@@ -71,6 +72,7 @@ class Server:
     grpc: grpc.aio.Server
     health: Any
     intake: Intake
+    genesis: GenesisIntake
     port: int
 
     async def start(self) -> None:
@@ -100,20 +102,22 @@ def build(tools: Tools, registry: Registry) -> Server:
     interceptors = [Observed(tools.telemetry, tools.log), Refusals(tools.log, limits)]
     server = grpc.aio.server(interceptors=interceptors, options=options)
     intake = Intake(tools, registry, limits)
+    genesis = GenesisIntake(tools, registry, limits)
     downloads = Downloads(tools.store, config.idle_seconds)
     tasks_pb2_grpc.add_TasksServiceServicer_to_server(Tasks(tools, registry), server)
     rounds_pb2_grpc.add_RoundsServiceServicer_to_server(Rounds(tools, registry), server)
     updates_pb2_grpc.add_UpdatesServiceServicer_to_server(Updates(tools, registry, intake), server)
     receipts_pb2_grpc.add_ReceiptsServiceServicer_to_server(Receipts(tools, registry, intake), server)
     assessments_pb2_grpc.add_AssessmentsServiceServicer_to_server(Assessments(tools, registry), server)
-    models_pb2_grpc.add_ModelsServiceServicer_to_server(Models(tools, registry, downloads), server)
+    models_pb2_grpc.add_ModelsServiceServicer_to_server(Models(tools, registry, genesis, downloads), server)
     proofs_pb2_grpc.add_ProofsServiceServicer_to_server(ProofDownloads(tools, registry, downloads), server)
     jobs_pb2_grpc.add_JobsServiceServicer_to_server(ProofJobs(tools, registry), server)
     health_service = health.aio.HealthServicer()  # type: ignore[attr-defined]
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     if config.reflection:
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    return Server(grpc=server, health=health_service, intake=intake, port=_listen(server, tools))
+    port = _listen(server, tools)
+    return Server(grpc=server, health=health_service, intake=intake, genesis=genesis, port=port)
 
 
 def _listen(server: grpc.aio.Server, tools: Tools) -> int:

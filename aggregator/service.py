@@ -193,9 +193,10 @@ class Aggregator:
 
     async def _sweep(self, server: Server) -> None:
         """Gives up uploads that nobody goes on with."""
-        intake = server.intake
+        intake, genesis = server.intake, server.genesis
         while True:
             await self._insist(lambda: off_loop(intake.partials.sweep, intake.collects), "sweep")
+            await self._insist(lambda: off_loop(genesis.partials.sweep, genesis.is_awaited), "sweep of first models")
             await asyncio.sleep(_SWEEP_SECONDS)
 
     async def _start_machines(self) -> None:

@@ -12,6 +12,7 @@ from aggregator.database import Database
 from aggregator.errors import TooManyProofs
 from aggregator.records import (
     FINAL_STEPS,
+    Block,
     Checkpoint,
     Layer,
     Model,
@@ -72,8 +73,13 @@ class State:
 
     # ----------------------------------------------------------------- rounds
 
-    def open_round(self, report: Report, commit_deadline_seconds: int) -> None:
-        """A round begins to collect. Again does nothing, unless the chain has opened it anew with another deadline."""
+    def open_round(self, report: Report, commit_deadline_seconds: int, opened_in: Block) -> bool:
+        """A round begins to collect, or the chain has begun it anew: whether that is news, and was reported.
+
+        Args:
+            opened_in: the block of the chain that does so. In another block it is another beginning, if its deadline
+                is the same or not.
+        """
         with self._database.writing("open_round") as session:
             row = session.get(RoundRow, (report.task_id, report.round))
             if row is None:
@@ -82,13 +88,22 @@ class State:
                     round=report.round,
                     step=Step.COLLECTING,
                     commit_deadline_seconds=commit_deadline_seconds,
+                    opened_block=opened_in.number,
+                    opened_hash=opened_in.hash,
                 )
                 session.add(row)
                 session.flush()
                 session.add(JournalRow.of(report))
-            elif row.step == Step.COLLECTING and row.commit_deadline_seconds != commit_deadline_seconds:
-                row.commit_deadline_seconds = commit_deadline_seconds
+                return True
+            known = row.record()
+            if row.step != Step.COLLECTING:
+                return False
+            row.commit_deadline_seconds = commit_deadline_seconds
+            row.opened_block, row.opened_hash = opened_in
+            anew = known.opened_in not in (None, opened_in) or known.commit_deadline_seconds != commit_deadline_seconds
+            if anew:
                 session.add(JournalRow.of(replace(report, rolled_back=True)))
+            return anew
 
     def round(self, task_id: int, round: int) -> Round | None:
         with self._database.reading() as session:
@@ -185,11 +200,14 @@ class State:
             x, _ = coordinates(update.point)
             if session.scalar(select(UpdateRow).where(UpdateRow.point_x == x)):
                 raise point_already_used(update.point)
-            others = [row for row in _update_rows(session, update.task_id, update.round) if row.trainer != referee]
-            if update.trainer != referee and len(others) >= places:
-                raise RoundFull(f"round: all {places} places are taken", field="round", limit=f"{places} updates")
+            _require_room(session, update, places, referee)
             session.add(UpdateRow.of(update))
         return update
+
+    def require_room(self, update: Update, places: int, referee: str | None = None) -> None:
+        """RoundFull if no place is left for an update that is not there yet; see `admit`."""
+        with self._database.reading() as session:
+            _require_room(session, update, places, referee)
 
     def update(self, task_id: int, round: int, trainer: str) -> Update | None:
         with self._database.reading() as session:
@@ -332,6 +350,12 @@ def _require_round(session: Session, task_id: int, round: int) -> RoundRow:
     row = session.get(RoundRow, (task_id, round))
     assert row is not None, f"round {round} of task {task_id} was never opened"
     return row
+
+
+def _require_room(session: Session, update: Update, places: int, referee: str | None) -> None:
+    others = [row for row in _update_rows(session, update.task_id, update.round) if row.trainer != referee]
+    if update.trainer != referee and len(others) >= places:
+        raise RoundFull(f"round: all {places} places are taken", field="round", limit=f"{places} updates")
 
 
 def _update_rows(session: Session, task_id: int, round: int) -> Sequence[UpdateRow]:

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from aggregator.records import Checkpoint, Model, Purpose, Report, Round, Step, Transaction, Update
+from aggregator.records import Block, Checkpoint, Model, Purpose, Report, Round, Step, Transaction, Update
 from circuits.bn254 import G1Point
 from contracts.bindings import NOBODY
 
@@ -58,13 +58,19 @@ class RoundRow(Base):
     round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     step: Mapped[int]
     commit_deadline_seconds: Mapped[int]
+    opened_block: Mapped[int | None]
+    opened_hash: Mapped[bytes | None]
 
     def record(self) -> Round:
+        opened_in = None
+        if self.opened_block is not None and self.opened_hash is not None:
+            opened_in = Block(self.opened_block, self.opened_hash)
         return Round(
             task_id=self.task_id,
             round=self.round,
             step=Step(self.step),
             commit_deadline_seconds=self.commit_deadline_seconds,
+            opened_in=opened_in,
         )
 
 

@@ -30,6 +30,7 @@ class Tools:
     """Attributes:
     prover: for keys; proofs are made by jobs.
     draining: set once the process has been asked to stop.
+    posting: held while a bond in a token is allowed and posted: the allowance of another would replace it.
     boundary: called by name wherever a killed process would leave something half done; tests end it there.
     """
 
@@ -46,6 +47,7 @@ class Tools:
     telemetry: Telemetry = field(default_factory=Telemetry)
     boundary: Callable[[str], None] = lambda _: None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
+    posting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _provers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="prover"))
 
     async def chain_clock_seconds(self) -> int:

@@ -256,7 +256,7 @@ class Owner(_Client):
             bits, fraction_bits: a parameter may change by 2^(bits - 1 - fraction_bits) in a round, in steps of
                 2^-fraction_bits; trainers carry over what that takes away.
             bond_wei: what the aggregator loses if it does not settle; by default one round's reward.
-            terms: other fields of `Offer`: windows, stake, who may join, learning rate, target.
+            terms: other fields of `Offer`: token, windows, stake, who may join, learning rate, target.
         Raises:
             ConfigurationError: neither the file nor `connect` names the aggregator's account and the verifier.
             InvalidModel: its parameters cannot be trained in a market.

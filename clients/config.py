@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from clients import attacks
 from clients.connection import ConnectionConfig
+from contracts.bindings import NATIVE
 from process.configuration import Configuration
 
 
@@ -127,6 +128,8 @@ class OfferConfig(Configuration):
     """How long the aggregator has to prove and settle a committed round."""
     pay_by_round: bool = False
     """Credits are claimable each round instead of at the end."""
+    token: str = NATIVE
+    """ERC-20 of reward, bond and stakes, whose smallest unit they are then in; 0x0…0 is the native currency."""
     stake_wei: int = Field(default=0, ge=0)
     """What each trainer posts when it joins, and gets back with the task's end."""
     allowed: tuple[str, ...] = ()

@@ -41,9 +41,11 @@ class OfferFile(OfferConfig):
     """Where training starts."""
 
 
-def read_offer(path: Path, *, aggregator: str, verifier: str) -> OfferFile:
+def read_offer(path: Path, *, aggregator: str, verifier: str, token: str | None = None) -> OfferFile:
     """A task's file, with the configuration's aggregator and verifier where it names none.
 
+    Args:
+        token: goes before the file's.
     Raises:
         ConfigurationError: naming the field.
     """
@@ -52,7 +54,7 @@ def read_offer(path: Path, *, aggregator: str, verifier: str) -> OfferFile:
     for field, value in missing.items():
         if not value:
             raise ConfigurationError(f"{field}: name it in {path.name}, or as client.{field}", field)
-    return offer.model_copy(update=missing)
+    return offer.model_copy(update=missing if token is None else {**missing, "token": token})
 
 
 def first_parameters(genesis: GenesisConfig) -> Vector:

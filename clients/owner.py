@@ -30,6 +30,7 @@ from contracts.bindings import (
     TaskConfig,
     TaskState,
     TaskView,
+    allow,
     allowlist,
     created_task,
     sign_create_task,
@@ -137,6 +138,8 @@ class AsyncOwner:
     ) -> int:
         """Escrows the whole reward and sends the genesis model to the aggregator; returns the task's id.
 
+        Of an ERC-20, the market is allowed exactly the reward first, unless it may take as much already.
+
         Args:
             parameters: float[dim], where training starts.
             ask_first: let the aggregator send the signed transaction, once it has looked at the terms: what it would
@@ -149,6 +152,8 @@ class AsyncOwner:
             ValueOutOfRange: a term does not fit its type, or an entry of `allowed` is no address.
             UnacceptableTerms: a target that any update meets, or patience without a learning rate.
             SrsError: a test-only string on a chain that is not local.
+            InsufficientFunds: the account holds less of the offer's token than the reward.
+            FeeOnTransferToken: the token keeps a part of what is sent, so that the market would hold less than it owes.
         """
         model.check_room(slots=statement.slots, rounds=offer.rounds, fmt=statement.fmt)
         statement.rule.outlier.check(offer.quorum, statement.rule_params)
@@ -158,6 +163,7 @@ class AsyncOwner:
         data = encode_model(genesis)
         config = await asyncio.to_thread(_config, terms, offer, genesis, cid_of(data))
         check_pace(config)
+        await asyncio.to_thread(self._allow, config)
         if ask_first:
             task_id = await self._relayed(config)
         else:
@@ -168,6 +174,13 @@ class AsyncOwner:
         await self._send_genesis(task_id, data)
         self._log.info("task.genesis_sent", task=task_id, cid=to_text(config.genesis_cid))
         return task_id
+
+    def _allow(self, config: TaskConfig) -> None:
+        """Lets the market take the reward, where it is an ERC-20."""
+        receipt = allow(self._market, self._account, config.token, config.total_reward_wei)
+        if receipt is not None:
+            amount = str(config.total_reward_wei)
+            self._log.info("token.allowed", token=config.token, amount=amount, gas=receipt["gasUsed"])
 
     async def _relayed(self, config: TaskConfig) -> int:
         raw = await asyncio.to_thread(sign_create_task, self._market, self._account, config)

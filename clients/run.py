@@ -98,6 +98,7 @@ def offer_of(config: OfferConfig) -> Offer:
         commit_window_seconds=config.commit_window_seconds,
         settle_window_seconds=config.settle_window_seconds,
         pay_by_round=config.pay_by_round,
+        token=config.token,
         stake_wei=config.stake_wei,
         allowed=config.allowed,
         target_norm=config.target_norm,

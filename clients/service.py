@@ -39,6 +39,7 @@ from protocol.refusals import (
     ContentMismatch,
     Draining,
     InvalidChunk,
+    MalformedContent,
     RateLimited,
     TooManyStreams,
     TooManyUploads,
@@ -165,17 +166,9 @@ class AggregatorClient:
 
             return (await self._updates.UploadUpdate(messages())).receipt
 
-        async def resumed() -> Receipt:
-            start_bytes = min(len(data), await self._received_bytes(header, signer))
-            try:
-                return await attempt(start_bytes)
-            except grpc.aio.AioRpcError as error:
-                # What was there from before may have been damaged: it is gone now, and the whole may pass.
-                if start_bytes and isinstance(from_error(error), ContentMismatch):
-                    return await attempt(0)
-                raise
-
-        return await self._signed(signer, resumed)
+        return await self._signed(
+            signer, lambda: _resumed(attempt, lambda: self._received_bytes(header, signer), len(data))
+        )
 
     async def upload_status(self, task_id: int, round: int, trainer: str, cid: bytes) -> int:
         """How many bytes of an upload are there. Raises UnknownTask."""
@@ -228,16 +221,27 @@ class AggregatorClient:
         return await self._download(parts, limit_bytes)
 
     async def upload_genesis(self, task_id: int, data: bytes, signer: CallSigner) -> models_pb2.ModelInfo:
-        """Sends the genesis model of a task that the signer owns. Raises UnknownTask, NotOwner, MalformedContent."""
+        """Sends the genesis model of a task that the signer owns; goes on where a broken attempt stopped.
 
-        def messages() -> Iterator[models_pb2.UploadGenesisRequest]:
-            header = models_pb2.GenesisHeader(task_id=task_id, size_bytes=len(data))
-            call = signer.sign(UPLOAD_GENESIS, header, task_id=task_id)
-            yield models_pb2.UploadGenesisRequest(header=call)
-            for chunk in wire.chunks(data):
-                yield models_pb2.UploadGenesisRequest(chunk=chunk)
+        Raises:
+            UnknownTask, NotOwner, MalformedContent.
+        """
 
-        return (await self._signed(signer, lambda: self._models.UploadGenesis(messages()))).model
+        async def attempt(start_bytes: int) -> models_pb2.ModelInfo:
+            def messages() -> Iterator[models_pb2.UploadGenesisRequest]:
+                header = models_pb2.GenesisHeader(task_id=task_id, size_bytes=len(data))
+                call = signer.sign(UPLOAD_GENESIS, header, task_id=task_id)
+                yield models_pb2.UploadGenesisRequest(header=call)
+                for chunk in wire.chunks(data, start_bytes):
+                    yield models_pb2.UploadGenesisRequest(chunk=chunk)
+
+            return (await self._models.UploadGenesis(messages())).model
+
+        async def received_bytes() -> int:
+            request = models_pb2.GetGenesisStatusRequest(task_id=task_id)
+            return (await self._models.GetGenesisStatus(request)).received_bytes
+
+        return await self._signed(signer, lambda: _resumed(attempt, received_bytes, len(data)))
 
     async def download_proof(self, task_id: int, round: int, layer: proofs_pb2.ProofLayer.ValueType) -> Proof:
         """A proof, unchecked. Raises UnknownTask, UnknownProof, InvalidDownload."""
@@ -298,6 +302,20 @@ class AggregatorClient:
                 return await action()
 
         return await retrying(attempt)
+
+
+async def _resumed(
+    attempt: Callable[[int], Awaitable[T]], received_bytes: Callable[[], Awaitable[int]], size_bytes: int
+) -> T:
+    """An upload from where it stopped."""
+    start_bytes = min(size_bytes, await received_bytes())
+    try:
+        return await attempt(start_bytes)
+    except grpc.aio.AioRpcError as error:
+        # What was there from before may have been damaged: it is gone now, and the whole may pass.
+        if start_bytes and isinstance(from_error(error), ContentMismatch | MalformedContent):
+            return await attempt(0)
+        raise
 
 
 class _Part(Protocol):

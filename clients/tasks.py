@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from circuits.prover import Prover
 from circuits.rules.pace import from_units
-from contracts.bindings import Market, RoundState, TaskConfig, TaskState, TaskView
+from contracts.bindings import Chain, Market, RoundState, TaskConfig, TaskState, TaskView, token_of
 from protocol.terms import UnacceptableTerms, check_terms
 from store.cid import to_text
 
@@ -52,14 +52,23 @@ class CreditDocument(_Document):
     claimable: bool
 
 
+class TokenDocument(_Document):
+    """How a task's token writes amounts, by its own word; null where it does not say."""
+
+    address: str
+    symbol: str | None
+    decimals: int | None
+
+
 class TaskDocument(_Document):
-    """Amounts are decimal strings: they pass what JSON numbers hold."""
+    """Amounts are decimal strings, in the smallest unit of the token, or in wei where that is null."""
 
     chain_id: int
     market: str
     task_id: int
     state: str
     owner: str
+    token: TokenDocument | None
     current_round: int
     escrow_wei: str
     bond_wei: str
@@ -85,6 +94,7 @@ def describe(market: Market, task_id: int, prover: Prover | None) -> TaskDocumen
         task_id=task_id,
         state=view.state.name.lower(),
         owner=view.owner,
+        token=denomination(market.chain, view.config.token),
         current_round=view.current_round,
         escrow_wei=str(view.escrow_wei),
         bond_wei=str(view.bond_wei),
@@ -94,6 +104,12 @@ def describe(market: Market, task_id: int, prover: Prover | None) -> TaskDocumen
         rounds=[found for number in range(last + 1) if (found := _round(market, task_id, number)) is not None],
         credits=_credits(market, view),
     )
+
+
+def denomination(chain: Chain, token: str) -> TokenDocument | None:
+    """How amounts of a task are written; None for one in the native currency."""
+    found = token_of(chain, token)
+    return None if found is None else TokenDocument(**asdict(found.denomination))
 
 
 def terms_of(config: TaskConfig) -> dict[str, Any]:

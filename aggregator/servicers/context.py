@@ -1,7 +1,7 @@
 """A call's context: what it receives and sends, and for how long it waits for the other end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -11,6 +11,30 @@ from grpc.aio import ServicerContext
 from protocol.refusals import InvalidField, SlowUpload, TruncatedUpload
 
 Context = ServicerContext[Any, Any]
+
+
+class Unreadable:
+    """Stands for a request whose bytes are no message of its type."""
+
+
+def reading(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    """Parses requests, and leaves it to the call to refuse what is none: gRPC would answer outside the catalogue."""
+    assert parse is not None, "every service's requests are messages"
+
+    def read(raw: bytes) -> Any:
+        try:
+            return parse(raw)
+        except DecodeError:
+            return Unreadable()
+
+    return read
+
+
+def require_readable(request: Any) -> Any:
+    """The request (InvalidField if it is none)."""
+    if isinstance(request, Unreadable):
+        raise InvalidField.of("message", "other bytes", "it is one of the method's requests")
+    return request
 
 
 async def received(context: Context, idle_seconds: float) -> AsyncIterator[Any]:
@@ -25,11 +49,9 @@ async def received(context: Context, idle_seconds: float) -> AsyncIterator[Any]:
                 message = await context.read()
         except TimeoutError:
             raise TruncatedUpload(f"upload: nothing came for {idle_seconds:g} s", limit=f"{idle_seconds:g} s") from None
-        except DecodeError:
-            raise InvalidField.of("message", "other bytes", "it is one of the method's requests") from None
         if message is grpc.aio.EOF:  # type: ignore[attr-defined]
             return
-        yield message
+        yield require_readable(message)
 
 
 async def send(context: Context, response: object, idle_seconds: float) -> None:

@@ -44,7 +44,7 @@ class Updates(UpdatesServiceServicer):
         key = PartialKey(
             task_id=request.task_id,
             round=request.round,
-            trainer=wire.read_address(request.trainer, "trainer"),
+            sender=wire.read_address(request.trainer, "trainer"),
             cid=wire.read_cid(request.cid, "cid"),
         )
         return GetUploadStatusResponse(received_bytes=await off_loop(self._intake.partials.received_bytes, key))

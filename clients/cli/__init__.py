@@ -2,7 +2,7 @@
 
 import typer
 
-from clients.cli import bench, config, demo, keys, rules, service, srs, store, tasks, tls, training
+from clients.cli import bench, config, demo, deploy, keys, rules, service, srs, store, tasks, tls, training
 
 app = typer.Typer(
     help="A market for training models together, paid by proven contribution.",
@@ -12,7 +12,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-for module in (service, tasks, training, keys, tls, config, rules, srs, store, demo, bench):
+for module in (service, deploy, tasks, training, keys, tls, config, rules, srs, store, demo, bench):
     module.register(app)
 
 if __name__ == "__main__":

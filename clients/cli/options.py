@@ -36,6 +36,7 @@ PasswordOption = Annotated[
     Path | None,
     typer.Option("--password-file", metavar="FILE", help="The keystore's password; yours alone, or a pipe."),
 ]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before anything is paid.")]
 TaskOption = Annotated[int, typer.Option("--task", min=1, metavar="ID", help="The task.")]
 
 

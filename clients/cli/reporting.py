@@ -30,6 +30,12 @@ def emit(document: object, *, as_json: bool, draw: Callable[[Console], None]) ->
         draw(console())
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Asks whoever sits at the terminal before something is paid; typer.Abort if the answer is no."""
+    if not yes and sys.stdin.isatty():
+        typer.confirm(question, abort=True)
+
+
 def lines_for_people(as_json: bool) -> bool:
     """Whether a long-running command prints its events for eyes."""
     return sys.stdout.isatty() and not as_json
@@ -78,9 +84,13 @@ def explained(error: Exception) -> tuple[Exit, str]:
         BindingsError,
         ChainRefused,
         ChainUnavailable,
+        InsufficientFunds,
+        NotAContract,
         TransactionTimeout,
         ValueOutOfRange,
+        WrongChain,
     )
+    from contracts.bindings.market_errors import FeeOnTransferToken, SafeERC20FailedOperation
     from process.errors import (
         CertificateError,
         ConfigurationError,
@@ -101,8 +111,18 @@ def explained(error: Exception) -> tuple[Exit, str]:
         (ChainUnavailable, Exit.CHAIN, "Is the node up? Its address is chain.rpc_url, or --rpc."),
         (TransactionTimeout, Exit.CHAIN, "It may still be mined: look before you repeat it."),
         (ChainRefused, Exit.CHAIN, "Does the account hold enough for gas and value?"),
+        (InsufficientFunds, Exit.CHAIN, "Send it the rest, and repeat the command. Nothing was paid."),
+        (WrongChain, Exit.CHAIN, "Name another node: --rpc, or chain.rpc_url. Nothing was sent."),
         (ArtifactMissing, Exit.CONFIGURATION, ""),
         (ValueOutOfRange, Exit.CONFIGURATION, ""),
+        (NotAContract, Exit.CONFIGURATION, "Are the addresses of market and token those of this chain?"),
+        (
+            FeeOnTransferToken,
+            Exit.FAILED,
+            "The token keeps a part of what is sent: the market would hold less than it owes. Nothing was taken; "
+            "name another token.",
+        ),
+        (SafeERC20FailedOperation, Exit.FAILED, "The token refused the transfer, or is none."),
         (BindingsError, Exit.FAILED, ""),
         (AggregatorUnreachable, Exit.AGGREGATOR, "Is it up? Its address is client.aggregator_target, or --aggregator."),
         (

@@ -1,12 +1,12 @@
 """`merit task create`, `show`, `close`, and `merit withdraw`."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clients.cli.amounts import amount
 from clients.cli.options import (
     ConfigOption,
     JsonOption,
@@ -15,15 +15,17 @@ from clients.cli.options import (
     PasswordOption,
     RpcOption,
     TaskOption,
+    YesOption,
     config_file,
 )
-from clients.cli.reporting import emit, notes, reporting
+from clients.cli.reporting import confirm, emit, notes, reporting
 from process.exits import Exit
 
 if TYPE_CHECKING:
     from clients.connection import UserConfig
     from clients.offer_file import OfferFile
     from clients.parameters import Vector
+    from clients.tasks import TokenDocument
 
 tasks = typer.Typer(help="Tasks of a market.", no_args_is_help=True)
 
@@ -41,10 +43,15 @@ def create(
     config: ConfigOption = None,
     key_file: KeyOption = None,
     password_file: PasswordOption = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before the reward is escrowed.")] = False,
+    token: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="ERC-20 of reward, bond and stakes; default: the file's.")
+    ] = None,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Creates a task: escrows the whole reward, and sends the first model to the aggregator.
+
+    Of an ERC-20, the market is allowed to take exactly the reward, unless it may take as much already.
 
     Reads the sections [chain] and [client]. The file's fields are in docs/cli.md.
     """
@@ -52,25 +59,26 @@ def create(
     def work() -> None:
         from clients.connection import configured
         from clients.offer_file import first_parameters, read_offer
+        from clients.tasks import denomination
+        from contracts.bindings import Chain
         from process import logs
 
         logs.configure("warning", human=True, aside=True)
         found = configured(config_file(config), {"key_file": key_file, "password_file": password_file})
-        offer = read_offer(file, aggregator=found.aggregator, verifier=found.verifier)
+        offer = read_offer(file, aggregator=found.aggregator, verifier=found.verifier, token=token)
         start = first_parameters(offer.genesis)
-        total_wei = offer.reward_per_round_wei * offer.rounds
-        if not (yes or as_json) and sys.stdin.isatty():
-            statement = offer.statement
-            rule = f"{statement.outlier}+{statement.contribution}"
-            asked = f"{offer.rounds} rounds of {rule} on {len(start):,} parameters, for {_ether(total_wei)} in all?"
-            typer.confirm(asked, abort=True)
+        paid_in = denomination(Chain(found.rpc_url), offer.token)
+        total = amount(offer.reward_per_round_wei * offer.rounds, paid_in)
+        rule = f"{offer.statement.outlier}+{offer.statement.contribution}"
+        asked = f"{offer.rounds} rounds of {rule} on {len(start):,} parameters, for {total} in all?"
+        confirm(asked, yes=yes or as_json)
         with notes(as_json).status("deriving keys, creating the task, sending the first model"):
-            document = asyncio.run(_create(found, offer, start))
+            document = asyncio.run(_create(found, offer, start)) | {"token": _document(paid_in)}
         emit(
             document,
             as_json=as_json,
             draw=lambda out: out.print(
-                f"[green]✓[/green] task [bold]{document['task_id']}[/bold]: {_ether(total_wei)} escrowed, model sent\n"
+                f"[green]✓[/green] task [bold]{document['task_id']}[/bold]: {total} escrowed, model sent\n"
                 f"  Trainers take part with: merit train --task {document['task_id']} --script FILE",
                 soft_wrap=True,
             ),
@@ -163,10 +171,13 @@ def close(
             where.close(account, task)  # of an open one, the contract says why not
         owed_wei, _ = where.credit(task, account.address)
         amount_wei = where.withdraw(account, task) if owed_wei else 0
+        token = _token(where, task)
         emit(
-            {"task_id": task, "refunded_wei": str(amount_wei)},
+            {"task_id": task, "refunded_wei": str(amount_wei), "token": _document(token)},
             as_json=as_json,
-            draw=lambda out: out.print(f"[green]✓[/green] task {task} is closed, {_ether(amount_wei)} came back"),
+            draw=lambda out: out.print(
+                f"[green]✓[/green] task {task} is closed, {amount(amount_wei, token)} came back", soft_wrap=True
+            ),
         )
 
     reporting(work, as_json=as_json)
@@ -188,10 +199,11 @@ def withdraw(
         own, where = _account(config, key_file, password_file)
         payee = account or own.address
         amount_wei = where.withdraw(own, task, payee)
+        token = _token(where, task)
         emit(
-            {"task_id": task, "account": payee, "amount_wei": str(amount_wei)},
+            {"task_id": task, "account": payee, "amount_wei": str(amount_wei), "token": _document(token)},
             as_json=as_json,
-            draw=lambda out: out.print(f"[green]✓[/green] {_ether(amount_wei)} to {payee}"),
+            draw=lambda out: out.print(f"[green]✓[/green] {amount(amount_wei, token)} to {payee}", soft_wrap=True),
         )
 
     reporting(work, as_json=as_json)
@@ -215,7 +227,11 @@ def _account(config: Path | None, key_file: Path | None, password_file: Path | N
     return account, Market(Chain(found.rpc_url), found.market)
 
 
-def _ether(wei: int) -> str:
-    from clients.cli.task_view import ether
+def _token(market: Any, task: int) -> "TokenDocument | None":
+    from clients.tasks import denomination
 
-    return ether(wei)
+    return denomination(market.chain, market.task(task).config.token)
+
+
+def _document(token: "TokenDocument | None") -> dict[str, Any] | None:
+    return None if token is None else token.model_dump()

@@ -13,6 +13,7 @@ from contracts.bindings.errors import (
     BindingsError,
     ChainRefused,
     ChainUnavailable,
+    InsufficientFunds,
     InvalidTransaction,
     LocalChainFailed,
     MalformedTask,
@@ -22,6 +23,7 @@ from contracts.bindings.errors import (
     TransactionTimeout,
     UntrustedVerifier,
     ValueOutOfRange,
+    WrongChain,
 )
 from contracts.bindings.market import Market
 from contracts.bindings.records import (
@@ -41,6 +43,7 @@ from contracts.bindings.records import (
     TaskView,
 )
 from contracts.bindings.signed import Journal, Signed
+from contracts.bindings.token import Denomination, Token, allow, token_of
 
 __all__ = [
     "NATIVE",
@@ -52,8 +55,10 @@ __all__ = [
     "ChainRefused",
     "ChainUnavailable",
     "Creation",
+    "Denomination",
     "Deployment",
     "Domain",
+    "InsufficientFunds",
     "InvalidTransaction",
     "Journal",
     "LocalChainFailed",
@@ -73,12 +78,15 @@ __all__ = [
     "TaskConfig",
     "TaskState",
     "TaskView",
+    "Token",
     "TransactionReplaced",
     "TransactionReverted",
     "TransactionTimeout",
     "UntrustedVerifier",
     "UpdateCommitment",
     "ValueOutOfRange",
+    "WrongChain",
+    "allow",
     "check_verifier",
     "cid_digest",
     "created_task",
@@ -88,5 +96,6 @@ __all__ = [
     "register_vka",
     "relay",
     "sign_create_task",
+    "token_of",
     "vka_digest",
 ]

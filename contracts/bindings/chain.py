@@ -41,6 +41,7 @@ from contracts.bindings.errors import (
     TransactionReplaced,
     TransactionReverted,
     TransactionTimeout,
+    WrongChain,
 )
 from contracts.bindings.market_errors import reverted
 from contracts.bindings.reverts import decode_revert
@@ -54,8 +55,15 @@ _NOT_RETRIED = frozenset({"eth_sendRawTransaction"})
 _ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.2
 
+# A transaction that so many blocks left out is sent again with higher fees, up to so many times what the chain charges.
+_PATIENCE_BLOCKS = 5
+_MOST_TIMES_MARKET = 4
+
 # A node may know an account's new nonce a moment before it knows the receipt that goes with it.
 _SURE_AFTER = 10
+
+# Stores a transient word, as the contracts' guard against re-entry does, and ends.
+_CANCUN_PROBE = "0x5f5f5d00"
 
 # In the words of geth and most others, anvil, Nethermind, and the embedded chain.
 _NONCE_TAKEN = ("nonce too low", "replacement transaction underpriced", "oldnonce", "invalid transaction nonce")
@@ -101,6 +109,21 @@ class Chain:
         """Native currency of an account."""
         return self._ask(lambda: self.w3.eth.get_balance(to_checksum_address(address)))
 
+    def most_wei(self, gas: int) -> int:
+        """What a node wants to see in an account before it takes transactions with so much gas from it now."""
+        return (gas + gas // 10) * max(self._ask(self._fees).values())
+
+    def require_suitable(self, chain_id: int | None = None) -> None:
+        """WrongChain unless this is the chain of that id, and one that runs the contracts: Cancun or newer."""
+        if chain_id is not None and chain_id != self.chain_id:
+            raise WrongChain(self.chain_id, self.rpc_url, f"it should be chain {chain_id}")
+        try:
+            self.w3.eth.call({"data": HexBytes(_CANCUN_PROBE)})
+        except (ContractLogicError, Web3RPCError) as error:
+            raise WrongChain(
+                self.chain_id, self.rpc_url, f"the contracts need the EVM of Cancun or a newer one ({_message(error)})"
+            ) from error
+
     def code(self, address: str) -> bytes:
         """Code of an account; empty if it is not a contract."""
         return bytes(self._ask(lambda: self.w3.eth.get_code(to_checksum_address(address))))
@@ -142,6 +165,9 @@ class Chain:
     def send(self, account: LocalAccount, fn: Call, value_wei: int = 0, journal: Journal | None = None) -> TxReceipt:
         """Runs a state-changing call and waits until it is mined.
 
+        One that blocks leave out, for others pay more, is replaced by the same with higher fees, within limits: else
+        it would hold back everything that the account sends later.
+
         Args:
             journal: keeps the transaction before it is sent. The one that it has is taken up again if it is the same
                 call, and replaced otherwise, or if it waits for too long: never are two of them mined.
@@ -155,17 +181,18 @@ class Chain:
             ChainUnavailable: the node does not answer.
         """
         kept = journal.latest() if journal else None
-        if kept is not None and kept.data == _data(fn):
-            receipt = self._taken_up(account.address, kept)
+        if journal is not None and kept is not None and kept.data == _data(fn):
+            receipt = self._taken_up(account, kept, journal)
             if receipt is not None:
                 return receipt
+            kept = journal.latest()  # dearer by now, or the same
         with self._lock_of(account.address):
             try:
                 request = self._build(account, fn, value_wei)
                 transaction = self._submit(account, request, journal, kept)
             except (ContractLogicError, Web3RPCError) as error:
                 raise _typed(fn, error) from error
-        receipt = self._mined(account.address, transaction)
+        receipt = self._mined(account, transaction, journal)
         if receipt is None:
             raise TransactionReplaced(HexBytes(transaction.hash).to_0x_hex())
         if receipt["status"] != 1:
@@ -281,9 +308,7 @@ class Chain:
         nonce, fees = self.w3.eth.get_transaction_count(account.address, "pending"), self._fees()
         if kept is not None and self.w3.eth.get_transaction_count(account.address) <= kept.nonce:
             nonce, fees = Nonce(kept.nonce), kept.raised(fees)
-        fields = {**request, **fees, "chainId": self.chain_id, "nonce": nonce}
-        encoded = account.sign_transaction(cast(dict[str, Any], fields))
-        return Signed(bytes(encoded.hash), bytes(encoded.raw_transaction))
+        return _sign(account, {**request, **fees, "chainId": self.chain_id, "nonce": nonce})
 
     def _send_raw(self, raw: bytes, tx_hash: bytes) -> None:
         """The hash is known beforehand, so a lost answer does not lose the transaction."""
@@ -293,32 +318,66 @@ class Chain:
             if not self._is_known(tx_hash):
                 raise
 
-    def _taken_up(self, address: ChecksumAddress, transaction: Signed) -> TxReceipt | None:
-        """The receipt of one that was sent before; None if it has to be sent anew."""
+    def _taken_up(self, account: LocalAccount, transaction: Signed, journal: Journal) -> TxReceipt | None:
+        """The receipt of one that was sent before; None if it has to be sent anew.
+
+        Raises:
+            TransactionTimeout: it waits, and is as dear as it may get.
+        """
         try:
-            receipt = self._mined(address, transaction)
+            receipt = self._mined(account, transaction, journal)
         except TransactionTimeout:
+            if self._dearer(journal.latest() or transaction) is None:
+                raise
             return None
         return receipt if receipt is not None and receipt["status"] == 1 else None
 
-    def _mined(self, address: ChecksumAddress, transaction: Signed) -> TxReceipt | None:
-        """The receipt, once there is one; None once another transaction has the nonce.
+    def _mined(self, account: LocalAccount, transaction: Signed, journal: Journal | None = None) -> TxReceipt | None:
+        """The receipt, once there is one, of the transaction or of a dearer one in its place; None once something else
+        has the nonce.
 
         A node forgets what waits when it restarts, so it is told again.
         """
+        sent, since_block = [transaction], self.block_number()
         ends_at, replaced = time.monotonic() + self.timeout_seconds, 0
-        while (receipt := self.receipt(transaction.hash)) is None:
-            taken = self._ask(lambda: self.w3.eth.get_transaction_count(address)) > transaction.nonce
+        while (receipt := next(filter(None, (self.receipt(each.hash) for each in reversed(sent))), None)) is None:
+            taken = self._ask(lambda: self.w3.eth.get_transaction_count(account.address)) > transaction.nonce
             replaced = replaced + 1 if taken else 0
             if replaced > _SURE_AFTER:
                 return None
             if time.monotonic() > ends_at:
-                raise TransactionTimeout(HexBytes(transaction.hash).to_0x_hex(), self.timeout_seconds)
-            if not taken and not self._is_known(transaction.hash):
+                raise TransactionTimeout(HexBytes(sent[-1].hash).to_0x_hex(), self.timeout_seconds)
+            if not taken and not self._is_known(sent[-1].hash):
                 with suppress(Web3RPCError):
-                    self.w3.eth.send_raw_transaction(HexBytes(transaction.raw))
+                    self.w3.eth.send_raw_transaction(HexBytes(sent[-1].raw))
+            if not taken and (block := self.block_number()) >= since_block + _PATIENCE_BLOCKS:
+                sent, since_block = [*sent, *self._replaced(account, sent[-1], journal)], block
             time.sleep(self._poll_seconds)
         return receipt
+
+    def _replaced(self, account: LocalAccount, waiting: Signed, journal: Journal | None) -> list[Signed]:
+        """The same transaction with higher fees, sent; none if it is as dear as it may get, or no node takes it."""
+        fees = self._dearer(waiting)
+        if fees is None:
+            return []
+        dearer = _sign(account, {**waiting.call, **fees, "chainId": self.chain_id, "nonce": Nonce(waiting.nonce)})
+        if journal is not None:
+            journal.signed(dearer)
+        try:
+            self._send_raw(dearer.raw, dearer.hash)
+        except Web3RPCError:  # mined meanwhile, or more than the account holds
+            if journal is not None:
+                journal.signed(waiting)
+            return []
+        if journal is not None:
+            journal.sent(dearer)
+        return [dearer]
+
+    def _dearer(self, waiting: Signed) -> dict[str, int] | None:
+        """Fees of what may take its place; None if they would be far above what the chain charges."""
+        market = self._ask(self._fees)
+        fees = waiting.raised(market)
+        return fees if max(fees.values()) <= _MOST_TIMES_MARKET * max(market.values()) else None
 
     @property
     def _poll_seconds(self) -> float:
@@ -367,7 +426,7 @@ class _Provider(HTTPProvider):
             reraise=True,
         )
         try:
-            return retrying(super().make_request, method, params)
+            answer = retrying(super().make_request, method, params)
         except requests.HTTPError as error:
             status = error.response.status_code if error.response is not None else 0
             if status == requests.codes.request_entity_too_large:
@@ -377,6 +436,14 @@ class _Provider(HTTPProvider):
             raise ChainUnavailable(method, self._shown_url, type(error).__name__) from error
         except ValueError as error:
             raise ChainUnavailable(method, self._shown_url, "the answer is not JSON") from error
+        if not (isinstance(answer, dict) and answer.get("jsonrpc") == "2.0"):
+            raise ChainUnavailable(method, self._shown_url, "the answer is not JSON-RPC")
+        return answer
+
+
+def _sign(account: LocalAccount, fields: Mapping[str, Any]) -> Signed:
+    encoded = account.sign_transaction(dict(fields))
+    return Signed(bytes(encoded.hash), bytes(encoded.raw_transaction))
 
 
 def _is_nonce_taken(error: BaseException) -> bool:

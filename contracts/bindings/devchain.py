@@ -69,9 +69,11 @@ def embedded_chain() -> Iterator[LocalChain]:
 
 
 @contextmanager
-def anvil_chain() -> Iterator[LocalChain]:
+def anvil_chain(*options: str) -> Iterator[LocalChain]:
     """anvil from the npm package, for as long as the context lasts.
 
+    Args:
+        options: further ones of its command line.
     Raises:
         LocalChainFailed: it is not installed, or did not come up.
     """
@@ -83,7 +85,7 @@ def anvil_chain() -> Iterator[LocalChain]:
     command = [
         *(sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py"))),
         *(str(anvil), "--host", LOOPBACK, "--port", str(port), "--accounts", str(ACCOUNTS)),
-        *("--mnemonic", _MNEMONIC, "--balance", "1000000", "--silent"),
+        *("--mnemonic", _MNEMONIC, "--balance", "1000000", "--silent", *options),
     ]
     with _running(command, port, "anvil") as local:
         yield local

@@ -46,6 +46,35 @@ class ChainRefused(BindingsError):
         self.reason = reason
 
 
+class WrongChain(BindingsError):
+    """The chain behind a node is not the one that is meant, or cannot run the contracts.
+
+    Attributes:
+        chain_id: of the chain that there is.
+    """
+
+    def __init__(self, chain_id: int, rpc_url: str, reason: str) -> None:
+        super().__init__(f"chain {chain_id} at {rpc_url}: {reason}")
+        self.chain_id = chain_id
+
+
+class InsufficientFunds(BindingsError):
+    """An account holds less than what it is about to do takes.
+
+    Attributes:
+        account: its address. balance_wei: what it holds. needed_wei: what it must hold; both in the token's smallest
+            unit.
+    """
+
+    def __init__(self, account: str, chain_id: int, balance_wei: int, needed_wei: int, *, unit: str = "wei") -> None:
+        super().__init__(
+            f"{account} holds {balance_wei} {unit} on chain {chain_id}, but it must hold {needed_wei} {unit}"
+        )
+        self.account = account
+        self.balance_wei = balance_wei
+        self.needed_wei = needed_wei
+
+
 class NotAContract(BindingsError):
     """An address holds no contract, or one that does not answer as it should.
 

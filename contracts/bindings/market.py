@@ -293,6 +293,7 @@ class Market:
                     task_id=data["args"]["taskId"],
                     args={name: value for name, value in data["args"].items() if name != "taskId"},
                     block_number=data["blockNumber"],
+                    block_hash=bytes(data["blockHash"]),
                     log_index=data["logIndex"],
                     tx_hash=HexBytes(data["transactionHash"]).to_0x_hex(),
                 )

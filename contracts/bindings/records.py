@@ -311,6 +311,7 @@ class MarketEvent:
     task_id: int
     args: dict[str, Any] = field(default_factory=dict)
     block_number: int
+    block_hash: bytes
     log_index: int
     tx_hash: str
 

@@ -8,6 +8,7 @@ import rlp
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
+_LEGACY_NUMBERS = ("nonce", "gasPrice", "gas", "value")
 _LEGACY_FIELDS = ("nonce", "gasPrice", "gas", "to", "value", "data")
 
 
@@ -30,6 +31,12 @@ class Signed:
         """The call, encoded."""
         return bytes(self._fields["data"])
 
+    @property
+    def call(self) -> dict[str, Any]:
+        """What it does, without nonce and fees."""
+        call = {name: self._fields[name] for name in ("gas", "value", "data")}
+        return {**call, "to": self._fields["to"]} if self._fields["to"] else call  # a creation has no receiver
+
     def raised(self, fees: dict[str, int]) -> dict[str, int]:
         """Fees of a transaction that nodes take in this one's place: an eighth more, where today's are not higher."""
         return {name: max(fee, int(self._fields.get(name, 0)) * 9 // 8 + 1) for name, fee in fees.items()}
@@ -39,7 +46,7 @@ class Signed:
         if self.raw[0] < 0x80:  # the type; older ones are a list
             return dict(TypedTransaction.from_bytes(HexBytes(self.raw)).as_dict())
         fields = dict(zip(_LEGACY_FIELDS, rlp.decode(self.raw), strict=False))
-        return fields | {name: int.from_bytes(fields[name], "big") for name in ("nonce", "gasPrice")}
+        return fields | {name: int.from_bytes(fields[name], "big") for name in _LEGACY_NUMBERS}
 
 
 class Journal(Protocol):

@@ -68,6 +68,19 @@ async def test_only_the_update_itself_passes(checks: Checks, question: Question)
     assert await refused(checks, holding(question, plain)) is None
 
 
+async def test_what_is_not_sealed_under_the_key_is_refused(checks: Checks, question: Question) -> None:
+    assert await refused(checks, replace(question, key=flipped(question.key))) is MalformedContent
+    question.path.write_bytes(flipped(question.path.read_bytes()))
+    assert await refused(checks, question) is MalformedContent
+    question.path.write_bytes(b"short")
+    assert await refused(checks, question) is MalformedContent
+
+
+def flipped(data: bytes) -> bytes:
+    """With another last bit."""
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
 async def test_a_large_check_gives_way_to_what_is_urgent(checks: Checks, question: Question) -> None:
     await checks.check(question)
     process = checks._worker._process

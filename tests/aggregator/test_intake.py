@@ -4,15 +4,19 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from merit.v1.models_pb2 import GenesisHeader, UploadGenesisRequest
+from merit.v1.models_pb2 import GenesisHeader, GetGenesisStatusRequest, UploadGenesisRequest
 from merit.v1.types_pb2 import Chunk, Receipt
 from merit.v1.updates_pb2 import Dtype, UpdateHeader, UpdateStatus, UploadUpdateRequest
 from sqlalchemy import select
 
+from aggregator.errors import ChainBehind, StateTakenOver, StateUnavailable
+from aggregator.genesis import _key_of
 from aggregator.records import Step
 from aggregator.service import Aggregator
 from aggregator.tables import NonceRow
@@ -23,6 +27,7 @@ from clients.service import AggregatorClient
 from contracts.bindings import ChainUnavailable, eip712
 from protocol import refusals, wire
 from protocol.calls import UPLOAD_GENESIS, UPLOAD_UPDATE, CallSigner
+from protocol.holders import holder_of
 from store.cid import cid_of
 from store.objects import encode_update
 from tests.stage import STATEMENT, TRAINERS, Stage, Update
@@ -120,6 +125,12 @@ async def test_receipt_is_the_aggregators_word_over_the_update(
 async def test_bytes_are_durable_before_the_receipt(running: Running, update: Update) -> None:
     await send(running[1], update)
     assert running[0].tools.store.get(update.header.cid) == update.data
+
+
+async def test_an_update_is_held_for_its_task(running: Running, update: Update) -> None:
+    """What nobody holds may be removed."""
+    await send(running[1], update)
+    assert update.header.cid in running[0].tools.store.held(holder_of(update.header.task_id))
 
 
 async def test_the_same_content_again_gets_the_same_receipt(client: AggregatorClient, update: Update) -> None:
@@ -273,6 +284,45 @@ async def test_late_update_is_refused(stage: Stage, client: AggregatorClient) ->
     with pytest.raises(refusals.LateUpdate):
         await send(client, late)
     assert len((await client.round(task_id, 0)).slots) == len(sent)
+
+
+async def test_a_full_round_is_refused_at_the_header(stage: Stage, client: AggregatorClient) -> None:
+    """One that waits for its owner's reference stays open when every other place is taken."""
+    changes = stage.anchored("aligned", "shapley")
+    task_id = await stage.open_task(client, joined=TRAINERS + 1, quorum=TRAINERS, **changes)
+    await stage.send(client, task_id, 0)
+    late = stage.update(task_id, 0, stage.trainers[TRAINERS], stage.draw(77))
+    with pytest.raises(refusals.RoundFull) as caught:
+        await send_parts(client, header_part(late))
+    assert caught.value.limit == f"{TRAINERS} updates"
+    # The reference has a place of its own.
+    reference = stage.update(task_id, 0, stage.owner, stage.draw(78))
+    await send(client, reference)
+    await stage.reached(client, task_id, 0, Step.SEALED)
+
+
+async def test_a_round_that_fills_up_takes_no_more_bytes(stage: Stage, client: AggregatorClient) -> None:
+    """Who is half-way when the last place is taken learns it with the next chunk."""
+    task_id = await stage.open_task(
+        client, joined=TRAINERS + 1, quorum=TRAINERS, **stage.anchored("aligned", "shapley")
+    )
+    late, goes_on = stage.update(task_id, 0, stage.trainers[TRAINERS], stage.draw(77)), asyncio.Event()
+
+    async def messages() -> AsyncIterator[UploadUpdateRequest]:
+        yield header_part(late)
+        yield chunk_part(0, late.data[:10])
+        await goes_on.wait()
+        yield chunk_part(10, late.data[10:20])
+        await asyncio.sleep(60)
+
+    upload = asyncio.ensure_future(client._insist(lambda: client._updates.UploadUpdate(messages())))
+    key = (task_id, 0, stage.trainers[TRAINERS].address, late.header.cid)
+    while await client.upload_status(*key) < 10:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await stage.send(client, task_id, 0)
+    goes_on.set()
+    with pytest.raises(refusals.RoundFull):
+        await upload
 
 
 async def test_anothers_commitment_is_refused(stage: Stage, client: AggregatorClient, update: Update) -> None:
@@ -481,6 +531,106 @@ async def test_a_genesis_upload_is_taken_once(stage: Stage, client: AggregatorCl
         await client._insist(lambda: client._models.UploadGenesis(iter(parts)))
 
 
+def genesis_parts(stage: Stage, task_id: int, *chunks: Chunk) -> list[UploadGenesisRequest]:
+    header = GenesisHeader(task_id=task_id, size_bytes=len(stage.genesis_data))
+    call = stage.owner_signer.sign(UPLOAD_GENESIS, header, task_id=task_id)
+    return [UploadGenesisRequest(header=call), *(UploadGenesisRequest(chunk=chunk) for chunk in chunks)]
+
+
+async def send_genesis(stage: Stage, client: AggregatorClient, task_id: int, *chunks: Chunk) -> None:
+    """Exactly these chunks."""
+    await client._insist(lambda: client._models.UploadGenesis(iter(genesis_parts(stage, task_id, *chunks))))
+
+
+async def genesis_bytes(client: AggregatorClient, task_id: int) -> int:
+    return (await client._models.GetGenesisStatus(GetGenesisStatusRequest(task_id=task_id))).received_bytes
+
+
+def uploaded_bytes(aggregator: Aggregator) -> float:
+    return aggregator.tools.telemetry.metrics.upload_bytes._value.get()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_genesis_upload_goes_on_where_it_stopped(restarted: bool, stage: Stage) -> None:
+    half, whole = len(stage.genesis_data) // 2, len(stage.genesis_data)
+    async with AsyncExitStack() as stack:
+        aggregator, client = await stack.enter_async_context(stage.running())
+        task_id = await stage.create_task()
+        assert await genesis_bytes(client, task_id) == 0
+        with pytest.raises(refusals.TruncatedUpload):
+            await send_genesis(stage, client, task_id, Chunk(data=stage.genesis_data[:half]))
+        if restarted:
+            await stack.aclose()
+            aggregator, client = await stack.enter_async_context(stage.running())
+        assert await genesis_bytes(client, task_id) == half
+        with pytest.raises(refusals.InvalidChunk, match=f"{half} bytes are there"):
+            chunk = Chunk(offset_bytes=half + 1, data=stage.genesis_data[half + 1 :])
+            await send_genesis(stage, client, task_id, chunk)
+        before = uploaded_bytes(aggregator)
+        info = await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
+        assert uploaded_bytes(aggregator) - before == whole - half
+        assert (info.cid, info.size_bytes) == (cid_of(stage.genesis_data), whole)
+        assert aggregator.tools.store.get(info.cid) == stage.genesis_data
+        assert await genesis_bytes(client, task_id) == 0
+        await stage.reached(client, task_id, 0, 1)
+
+
+async def test_a_damaged_part_of_a_genesis_model_costs_another_attempt(stage: Stage, client: AggregatorClient) -> None:
+    task_id = await stage.create_task()
+    with pytest.raises(refusals.TruncatedUpload):
+        await send_genesis(stage, client, task_id, Chunk(data=b"x" * 100))
+    info = await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
+    assert info.cid == cid_of(stage.genesis_data)
+
+
+async def test_another_genesis_model_leaves_nothing(stage: Stage, running: Running) -> None:
+    aggregator, client = running
+    task_id = await stage.create_task()
+    with pytest.raises(refusals.MalformedContent):
+        await send_genesis(stage, client, task_id, Chunk(data=bytes(len(stage.genesis_data))))
+    assert await genesis_bytes(client, task_id) == 0
+    assert aggregator.tools.state.model(task_id, 0) is None
+
+
+async def test_a_task_has_one_genesis_upload_under_way(stage: Stage, client: AggregatorClient) -> None:
+    task_id = await stage.create_task()
+
+    async def slow() -> AsyncIterator[UploadGenesisRequest]:
+        for part in genesis_parts(stage, task_id, Chunk(data=stage.genesis_data[:10])):
+            yield part
+        await asyncio.sleep(60)
+
+    held = asyncio.ensure_future(client._models.UploadGenesis(slow()))
+    while await genesis_bytes(client, task_id) < 10:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    client._patience_seconds = 0
+    with pytest.raises(refusals.TooManyUploads):
+        await send_genesis(stage, client, task_id, Chunk(data=stage.genesis_data))
+    assert await genesis_bytes(client, task_id) == 10
+    held.cancel()
+    await asyncio.gather(held, return_exceptions=True)
+    client._patience_seconds = 30
+    await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
+
+
+async def test_parts_of_genesis_models_are_swept_once_they_are_of_no_use(stage: Stage, running: Running) -> None:
+    aggregator, client = running
+    assert aggregator.server is not None
+    genesis, kept = aggregator.server.genesis, []
+    for _ in range(2):
+        task_id = await stage.create_task()
+        with pytest.raises(refusals.TruncatedUpload):
+            await send_genesis(stage, client, task_id, Chunk(data=stage.genesis_data[:10]))
+        kept.append(task_id)
+    assert genesis.partials.sweep(genesis.is_awaited) == 0
+    path = genesis.partials._path(_key_of(aggregator.registry.tasks[kept[0]]))
+    await client.upload_genesis(kept[0], stage.genesis_data, stage.owner_signer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"left behind by a crash")
+    assert genesis.partials.sweep(genesis.is_awaited) == 1
+    assert await genesis_bytes(client, kept[1]) == 10
+
+
 # ------------------------------------------------------------- when things fail
 
 
@@ -522,6 +672,44 @@ async def test_draining_service_refuses_uploads(running: Running, update: Update
     aggregator.stop()
     with pytest.raises((refusals.Draining, AggregatorUnreachable)):
         await send(client, update)
+
+
+async def test_draining_takes_nothing_from_calls_that_are_through(running: Running) -> None:
+    """A call may have come before the server stops to listen, and its first message after."""
+    aggregator, _ = running
+    assert aggregator.server is not None
+    aggregator.tools.draining.set()
+
+    async def nothing() -> AsyncIterator[Any]:
+        raise AssertionError("nothing is read")
+        yield
+
+    for intake in (aggregator.server.intake, aggregator.server.genesis):
+        with pytest.raises(refusals.Draining):
+            await intake.upload(nothing(), "ipv4:127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("error", "refusal"),
+    [
+        (ChainBehind("block 9"), refusals.ChainDown),
+        (StateUnavailable("no answer"), refusals.StateDown),
+        (StateTakenOver("another process"), refusals.StateDown),
+    ],
+)
+async def test_what_is_down_is_said(
+    error: Exception, refusal: type[refusals.Refusal], running: Running, update: Update, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aggregator, client = running
+
+    def down(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aggregator.tools.state, "admit", down)
+        with pytest.raises(refusal):
+            await once(client, update)
+    await taken(client, update)
 
 
 async def test_a_bug_is_not_shown_to_callers(running: Running, update: Update, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,30 @@ def test_an_address_has_a_rate_and_a_burst() -> None:
         pass
 
 
+def test_a_long_pause_gives_no_more_than_the_burst() -> None:
+    clock = Clock()
+    limited = limits(clock)
+    for now_seconds in (0, 10_000):
+        clock.now_seconds = now_seconds
+        for _ in range(10):
+            with limited.call("a"):
+                pass
+        with pytest.raises(RateLimited), limited.call("a"):
+            pass
+
+
+def test_who_calls_often_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else strangers from many addresses would give it a new burst."""
+    monkeypatch.setattr(module, "_MAX_ADDRESSES", 3)
+    limited = limits(Clock())
+    for index in range(10):
+        for address in ("a", f"stranger {index}"):
+            with limited.call(address):
+                pass
+    with pytest.raises(RateLimited), limited.call("a"):
+        pass
+
+
 def test_calls_at_once_are_counted_by_address_and_in_all() -> None:
     limited = limits(Clock(), calls_at_once=2, all_at_once=3)
     with limited.call("a"), limited.call("a"):

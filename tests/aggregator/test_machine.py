@@ -28,7 +28,8 @@ from circuits.linear.update_argument import verify
 from circuits.model import fold
 from circuits.proof import Proof
 from clients.service import AggregatorClient
-from contracts.bindings import RoundState, Settlement, TaskState, proof_context
+from contracts.bindings import RoundState, Settlement, TaskState, Token, allow, artifacts, proof_context
+from contracts.bindings.deploy import create
 from contracts.bindings.devchain import LocalChain, advance_time
 from contracts.bindings.market import MAX_PAGE
 from process.errors import ConfigurationError
@@ -399,6 +400,36 @@ def test_bonds_in_tokens_are_refused(stage: Stage) -> None:
     with pytest.raises(UnacceptableTerms) as caught:
         check_policy(stage.task_config(token=stage.outsider.address), stage.config())
     assert caught.value.field == "token"
+
+
+def test_bonds_in_tokens_that_the_operator_named_are_not(stage: Stage) -> None:
+    token = stage.outsider.address
+    check_policy(stage.task_config(token=token), stage.config(tokens=(token.lower(),)))
+    with pytest.raises(UnacceptableTerms, match=token):
+        check_policy(stage.task_config(token=stage.owner.address), stage.config(tokens=(token,)))
+    with pytest.raises(ValueError, match="tokens"):
+        stage.config(tokens=("0x12",))
+
+
+async def test_bonds_of_two_tasks_in_one_token_do_not_compete(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is allowed exactly what it takes, and nothing is left."""
+    artifact = artifacts.forge("PlainToken", "Tokens")
+    address, _ = await asyncio.to_thread(create, stage.chain, stage.owner, artifact)
+    contract: Any = stage.chain.contract(address, artifact.abi)
+    for account in (stage.owner, stage.operator):
+        await asyncio.to_thread(stage.chain.send, stage.owner, contract.functions.mint(account.address, 10**6))
+    token = Token(stage.chain, address)
+    async with stage.running(tokens=(address,)) as (_, client):
+        opened = []
+        for _ in range(2):
+            await asyncio.to_thread(allow, stage.market, stage.owner, address, 2 * REWARD_WEI)
+            opened.append(await stage.create_task(token=address))
+        await asyncio.gather(*(client.upload_genesis(t, stage.genesis_data, stage.owner_signer) for t in opened))
+        for task_id in opened:
+            await stage.reached(client, task_id, 0, Step.COLLECTING)
+        assert [stage.market.task(task_id).bond_wei for task_id in opened] == [BOND_WEI, BOND_WEI]
+    assert token.allowance(stage.operator.address, stage.market.address) == 0
+    assert "attempt.failed" not in capsys.readouterr().out
 
 
 async def test_a_task_that_its_owner_took_back_is_over(stage: Stage) -> None:

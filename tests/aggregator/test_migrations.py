@@ -1,5 +1,6 @@
 """Schemas of every age become the tables of today, with what is in them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import URL, Connection, create_engine, event, inspect, text
 
 from aggregator import migrations
 from aggregator.errors import StateTooNew
-from aggregator.records import Layer, Model, Report, Step, Update
+from aggregator.records import Block, Layer, Model, Report, Step, Update
 from aggregator.state import State
 from aggregator.tables import Base
 from circuits.bn254 import G1Point
@@ -92,10 +93,31 @@ def test_an_old_database_keeps_what_it_holds(stamped: bool, database_url: URL) -
     later = Update(
         task_id=1, round=2, trainer=TRAINER, point=G1Point(8, 9), cid=b"n", signature=b"s", received_at_seconds=1
     )
-    state.open_round(Report(task_id=1, round=2, step=Step.COLLECTING, finished_at_seconds=1, seconds=1), 5)
+    opened_in = Block(8, b"h" * 32)
+    begun = Report(task_id=1, round=2, step=Step.COLLECTING, finished_at_seconds=1, seconds=1)
+    state.open_round(begun, 5, opened_in)
     state.admit(later, places=3)
     assert state.updates(1, 2) == [later]
     assert state.reports(1, after_cursor=5)[0].round == 2
+    state.close()
+
+
+@pytest.mark.parametrize("later_seconds", [0, 7])
+def test_where_an_old_round_began_is_noted_without_a_word(later_seconds: int, database_url: URL) -> None:
+    """Nobody knows whether it began anew, unless its deadline says so."""
+    with create_engine(database_url).begin() as connection:
+        first_schema(connection)
+        fill(connection)
+        connection.execute(text("UPDATE rounds SET step = 1 WHERE round = 1"))
+    state, opened_in = State(database_url, IDENTITY), Block(8, b"h" * 32)
+    begun = Report(task_id=1, round=1, step=Step.COLLECTING, finished_at_seconds=1, seconds=1)
+    before = state.round(1, 1)
+    assert before is not None
+    assert before.opened_in is None
+    deadline_seconds = before.commit_deadline_seconds + later_seconds
+    assert state.open_round(begun, deadline_seconds, opened_in) == bool(later_seconds)
+    assert state.round(1, 1) == replace(before, opened_in=opened_in, commit_deadline_seconds=deadline_seconds)
+    assert state.open_round(begun, deadline_seconds, Block(8, b"g" * 32))
     state.close()
 
 

@@ -18,8 +18,8 @@ from protocol.refusals import InvalidChunk
 from store.cid import cid_of
 from store.errors import StorageFull
 
-KEY = PartialKey(task_id=1, round=0, trainer=Account.from_key(b"\1" * 32).address, cid=cid_of(b"whole"))
-OTHER = replace(KEY, trainer=Account.from_key(b"\2" * 32).address)
+KEY = PartialKey(task_id=1, round=0, sender=Account.from_key(b"\1" * 32).address, cid=cid_of(b"whole"))
+OTHER = replace(KEY, sender=Account.from_key(b"\2" * 32).address)
 
 
 @pytest.fixture

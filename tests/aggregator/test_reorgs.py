@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hexbytes import HexBytes
 
 from aggregator.errors import DeepReorg
 from aggregator.finality import DEPTH_BLOCKS
@@ -199,13 +200,9 @@ async def test_a_bond_that_is_gone_is_posted_again(stage: Stage) -> None:
         early = stage.update(task_id, 0, stage.trainers[0], stage.draw(0))
         receipt = await client.upload_update(early.header, early.data, early.signer)
         await asyncio.to_thread(advance_time, stage.chain, 100)
-        deadline = stage.market.task(task_id).deadline_seconds
         reorganise(stage, stage.chain.block_number() - stage.market.events(task_id)[-1].block_number + 1)
-        async with asyncio.timeout(60):
-            while (view := stage.market.task(task_id)).state != TaskState.OPEN:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-        if view.deadline_seconds != deadline:  # within the same second, nothing has changed for trainers
-            await journal.until(0, Step.COLLECTING, rolled_back=True, after=first)
+        await journal.until(0, Step.COLLECTING, rolled_back=True, after=first)
+        assert stage.market.task(task_id).state == TaskState.OPEN
         for index, trainer in enumerate(stage.trainers[1:TRAINERS], start=1):
             update = stage.update(task_id, 0, trainer, stage.draw(index))
             await client.upload_update(update.header, update.data, update.signer)
@@ -215,6 +212,43 @@ async def test_a_bond_that_is_gone_is_posted_again(stage: Stage) -> None:
         mine(stage)
         await journal.until(0, Step.PUBLISHED)
     assert happened(stage, task_id)["BondPosted"] == 1
+    assert [seen for seen in journal.seen if seen[1] == Step.COLLECTING] == [
+        (0, Step.COLLECTING, False),
+        (0, Step.COLLECTING, True),
+    ]
+
+
+async def test_a_round_that_begins_in_another_block_at_the_same_time_is_reported(stage: Stage) -> None:
+    """The bond's transaction is mined again, in a block of the same second: only that block's hash is another."""
+    async with stage.running(reorg_depth_blocks=DEPTH) as (_, client):
+        task_id = await stage.create_task(rounds=1)
+        mine(stage)
+        await _until_served(client, task_id)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
+        journal = Journal(client, task_id)
+        first = await journal.until(0, Step.COLLECTING)
+        view, opened = stage.market.task(task_id), stage.market.events(task_id)[-1]
+        raw = stage.chain.w3.eth.get_raw_transaction(HexBytes(opened.tx_hash)).to_0x_hex()
+        timestamp = stage.chain.w3.eth.get_block(opened.block_number)["timestamp"]
+        request = stage.chain.w3.provider.make_request
+        blocks = stage.chain.block_number() - opened.block_number
+        request("evm_setAutomine", [False])  # type: ignore[arg-type]
+        for method, params in (
+            ("anvil_rollback", [blocks + 1]),
+            ("evm_setNextBlockTimestamp", [timestamp]),
+            ("anvil_setCoinbase", [stage.outsider.address]),
+            ("eth_sendRawTransaction", [raw]),
+            ("evm_mine", []),
+            ("evm_setAutomine", [True]),
+        ):
+            answer = request(method, params)  # type: ignore[arg-type]
+            # The aggregator may have sent it again by itself.
+            assert "error" not in answer or method == "eth_sendRawTransaction", (method, answer)
+        again = stage.market.events(task_id)[-1]
+        assert stage.market.task(task_id).deadline_seconds == view.deadline_seconds
+        assert (again.tx_hash, again.block_number) == (opened.tx_hash, opened.block_number)
+        assert again.block_hash != opened.block_hash
+        await journal.until(0, Step.COLLECTING, rolled_back=True, after=first)
 
 
 async def _until_served(client: AggregatorClient, task_id: int) -> None:

@@ -9,7 +9,7 @@ from eth_account import Account
 from sqlalchemy import URL, select
 
 from aggregator.errors import TooManyProofs
-from aggregator.records import Checkpoint, Layer, Model, Purpose, Report, Step, Transaction, Update
+from aggregator.records import Block, Checkpoint, Layer, Model, Purpose, Report, Step, Transaction, Update
 from aggregator.state import State
 from aggregator.tables import NonceRow
 from circuits.bn254 import G1Point
@@ -26,13 +26,14 @@ from protocol.refusals import (
 )
 
 IDENTITY = {"chain": "1", "market": "0xm", "aggregator": "0xa"}
+OPENED = Block(8, b"h" * 32)
 TRAINERS = [Account.from_key(bytes([i]) * 32).address for i in range(1, 20)]
 
 
 @pytest.fixture
 def state(database_url: URL) -> Iterator[State]:
     opened = State(database_url, IDENTITY)
-    opened.open_round(report(Step.COLLECTING), 1000)
+    opened.open_round(report(Step.COLLECTING), 1000, OPENED)
     yield opened
     opened.close()
 
@@ -86,7 +87,7 @@ def test_each_trainer_and_each_point_once(state: State) -> None:
     # The contract counts a point and its negation as the same, by its x.
     with pytest.raises(PointAlreadyUsed):
         state.admit(update(1, point=G1Point(10, 77)), places=3)
-    state.open_round(report(Step.COLLECTING, 1), 2000)
+    state.open_round(report(Step.COLLECTING, 1), 2000, OPENED)
     with pytest.raises(PointAlreadyUsed):
         state.admit(update(1, round=1, point=G1Point(10, 2)), places=3)
 
@@ -94,7 +95,7 @@ def test_each_trainer_and_each_point_once(state: State) -> None:
 def test_a_point_belongs_to_one_task(state: State) -> None:
     """Proofs in several tasks would each open a little more of the same column."""
     state.admit(update(0), places=3)
-    state.open_round(report(Step.COLLECTING, task_id=2), 1000)
+    state.open_round(report(Step.COLLECTING, task_id=2), 1000, OPENED)
     with pytest.raises(PointAlreadyUsed):
         state.admit(update(1, task_id=2, point=update(0).point), places=3)
 
@@ -120,13 +121,20 @@ def test_proofs_of_a_commitment_are_counted_for_good(state: State, database_url:
     again.close()
 
 
-def test_the_referee_has_a_place_of_its_own_and_slot_zero(state: State) -> None:
+@pytest.mark.parametrize("comes_first", [False, True])
+def test_the_referee_has_a_place_of_its_own_and_slot_zero(comes_first: bool, state: State) -> None:
     referee = update(9)
+    if comes_first:
+        state.admit(referee, 2, referee.trainer)
     for index in (0, 1):
+        state.require_room(update(index), 2, referee.trainer)
         state.admit(update(index), 2, referee.trainer)
-    with pytest.raises(RoundFull):
-        state.admit(update(2), 2, referee.trainer)
-    state.admit(referee, 2, referee.trainer)
+    for takes in (state.admit, state.require_room):
+        with pytest.raises(RoundFull):
+            takes(update(2), 2, referee.trainer)
+    if not comes_first:
+        state.require_room(referee, 2, referee.trainer)
+        state.admit(referee, 2, referee.trainer)
     state.seal(report(Step.SEALED), referee)
     assert [(u.slot, u.trainer) for u in state.updates(1, 0)] == [(0, TRAINERS[9]), (1, TRAINERS[0]), (2, TRAINERS[1])]
 
@@ -136,7 +144,7 @@ def test_a_previous_sum_fills_slot_zero_whatever_its_commitment(state: State) ->
     state.admit(update(0), places=2)
     for number in (0, 1, 2):
         if number:
-            state.open_round(report(Step.COLLECTING, number), 1000)
+            state.open_round(report(Step.COLLECTING, number), 1000, OPENED)
         anchor = update(0, trainer=NOBODY, round=number, signature=b"")
         for _ in range(2):
             state.seal(report(Step.SEALED, number), anchor)
@@ -162,7 +170,7 @@ def test_a_round_never_goes_back(state: State) -> None:
     for again in (Step.COLLECTING, Step.SEALED, Step.COMMITTED):
         state.finish(report(again))
     state.seal(report(Step.SEALED))
-    state.open_round(report(Step.COLLECTING), 5)
+    state.open_round(report(Step.COLLECTING), 5, OPENED)
     found = state.round(1, 0)
     assert found is not None
     assert (found.step, found.commit_deadline_seconds) == (Step.COMMITTED, 1000)
@@ -245,14 +253,22 @@ def test_who_has_not_joined_gets_no_slot(state: State) -> None:
     assert (left_out.slot, left_out.accepted, left_out.paid_wei) == (None, None, None)
 
 
-def test_a_round_that_the_chain_opened_anew_has_another_deadline(state: State) -> None:
-    state.open_round(report(Step.COLLECTING), 1000)
+def test_a_round_that_the_chain_opened_anew_is_reported_anew(state: State) -> None:
+    """By its block, for the deadline may be the same."""
+    assert not state.open_round(report(Step.COLLECTING), 1000, OPENED)
     assert [r.rolled_back for r in state.reports(1)] == [False]
-    state.open_round(report(Step.COLLECTING), 1500)
+    for block in (Block(8, b"g" * 32), Block(9, b"g" * 32)):
+        assert state.open_round(report(Step.COLLECTING), 1000, block)
+        assert not state.open_round(report(Step.COLLECTING), 1000, block)
+    later = Block(10, b"i" * 32)
+    assert state.open_round(report(Step.COLLECTING), 1500, later)
     found = state.round(1, 0)
     assert found is not None
-    assert found.commit_deadline_seconds == 1500
-    assert [r.rolled_back for r in state.reports(1)] == [False, True]
+    assert (found.commit_deadline_seconds, found.opened_in) == (1500, later)
+    assert [r.rolled_back for r in state.reports(1)] == [False, True, True, True]
+    state.finish(report(Step.SEALED))
+    assert not state.open_round(report(Step.COLLECTING), 1000, OPENED)
+    assert state.round(1, 0) == replace(found, step=Step.SEALED)
 
 
 def test_where_a_round_was_before_its_end(state: State) -> None:
@@ -295,7 +311,7 @@ def test_one_checkpoint_is_kept(state: State) -> None:
 
 
 def test_cursors_grow_over_all_tasks(state: State) -> None:
-    state.open_round(report(Step.COLLECTING, task_id=2), 5)
+    state.open_round(report(Step.COLLECTING, task_id=2), 5, OPENED)
     state.finish(report(Step.SEALED))
     first, second = state.reports(1)
     [other] = state.reports(2)

@@ -10,6 +10,7 @@ import pytest
 from merit.v1.types_pb2 import Receipt
 
 from aggregator.records import Step
+from circuits.bn254 import FIELD_MODULUS, G1Point
 from circuits.errors import FieldError, NotFinite, SrsError
 from circuits.fixedpoint import quantize
 from circuits.model import denominator
@@ -301,6 +302,7 @@ def forgeries(stage: Stage, honest: Receipt) -> dict[str, Receipt]:
         "task_id": changed(task_id=honest.task_id + 1),
         "trainer": changed(trainer=wire.address_bytes(stage.outsider.address)),
         "point_x": changed(point=wire.point_message((1, 2))),
+        "point_y": changed(point=wire.point_message(negated(wire.read_point(honest.point)))),
         "cid_digest": changed(cid=b"other"),
         "signature": changed(received_at_seconds=honest.received_at_seconds + 1),
         "signature longer": changed(stored_until_seconds=honest.stored_until_seconds + 1),
@@ -308,6 +310,11 @@ def forgeries(stage: Stage, honest: Receipt) -> dict[str, Receipt]:
         "stored_until_seconds none": changed(stored_until_seconds=0),
         "signature malformed": changed(signature=b""),
     }
+
+
+def negated(point: G1Point) -> tuple[int, int]:
+    """The other point with this x."""
+    return point.x, FIELD_MODULUS - point.y
 
 
 async def test_receipts_are_checked(stage: Stage, client: AggregatorClient) -> None:

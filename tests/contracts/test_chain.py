@@ -118,7 +118,13 @@ def test_a_chain_that_is_slow_is_unavailable() -> None:
 
 @pytest.mark.parametrize(
     ("status", "body", "words"),
-    [(500, b"", "HTTP status 500"), (200, b"<html>", "not JSON"), (429, b"", "HTTP status 429")],
+    [
+        (500, b"", "HTTP status 500"),
+        (429, b"", "HTTP status 429"),
+        (200, b"<html>", "not JSON"),
+        (200, b'{"hello": "world"}', "not JSON-RPC"),
+        (200, b"[]", "not JSON-RPC"),
+    ],
 )
 def test_answers_that_are_no_answers(status: int, body: bytes, words: str) -> None:
     with node_that(lambda _: (status, body)) as url, pytest.raises(ChainUnavailable, match=words):

@@ -22,7 +22,8 @@ with {kind}() as local:
     os._exit(3)
 """
     # Returns only when nobody holds the pipes any more.
-    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 3, ended.stderr
     with pytest.raises(ChainUnavailable):
         Chain(ended.stdout.strip(), timeout_seconds=1)

@@ -1,16 +1,30 @@
 """A transaction that is kept is sent once: taken up again, told to nodes that forgot it, or replaced, never doubled."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 from eth_account import Account
+from eth_account.datastructures import SignedTransaction
 from eth_account.signers.local import LocalAccount
+from eth_utils.conversions import to_bytes
 from web3.contract.contract import ContractFunction
 from web3.types import TxReceipt
 
-from contracts.bindings import Chain, Journal, Signed, TransactionReplaced, TransactionTimeout, artifacts, chain
+from contracts.bindings import (
+    Chain,
+    Journal,
+    Signed,
+    TransactionReplaced,
+    TransactionTimeout,
+    artifacts,
+    chain,
+    check_verifier,
+)
 from contracts.bindings.deploy import create
 from contracts.bindings.devchain import anvil_chain
 
@@ -143,6 +157,125 @@ def test_one_that_waits_for_too_long_is_replaced_by_a_dearer_one(world: World) -
     assert world.sent - world.before == 1
 
 
+class Expensive(World):
+    """Every block asks for a base fee that what was signed before does not pay."""
+
+    BASE_FEE_WEI = 10**12
+
+    @contextmanager
+    def mining(self) -> Iterator[None]:
+        stop = threading.Event()
+
+        def mine() -> None:
+            while not stop.wait(0.1):
+                self.ask("anvil_setNextBlockBaseFeePerGas", hex(self.BASE_FEE_WEI))
+                self.ask("evm_mine")
+
+        thread = threading.Thread(target=mine)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+@pytest.fixture
+def expensive() -> Iterator[Expensive]:
+    with anvil_chain() as local:
+        yield Expensive(local.rpc_url, local.private_keys[0])
+
+
+def max_fee(transaction: Signed) -> int:
+    """Most that it pays for a unit of gas."""
+    return int(transaction._fields["maxFeePerGas"])
+
+
+@pytest.mark.parametrize("journalled", [True, False])
+def test_one_that_blocks_leave_out_is_sent_with_higher_fees(journalled: bool, expensive: Expensive) -> None:
+    """And what the account sent after it is not held back any more."""
+    first, second = Kept(), Kept()
+    with ThreadPoolExecutor(2) as threads:
+        sending = [threads.submit(expensive.chain.send, expensive.account, expensive.call(0), journal=first)]
+        while not first.kept:
+            time.sleep(0.01)
+        journal = second if journalled else None
+        sending.append(threads.submit(expensive.chain.send, expensive.account, expensive.call(1), journal=journal))
+        while expensive.chain.w3.eth.get_transaction_count(expensive.account.address, "pending") < expensive.before + 2:
+            time.sleep(0.01)
+        assert max_fee(first.kept[0]) < expensive.BASE_FEE_WEI
+        with expensive.mining():
+            receipts = [each.result(60) for each in sending]
+    assert [receipt["status"] for receipt in receipts] == [1, 1]
+    assert expensive.sent - expensive.before == 2
+    assert bytes(receipts[0]["transactionHash"]) in {each.hash for each in first.kept[1:]}
+    assert first.told == ["signed", "sent"] * len(first.kept)
+    for before, after in pairwise(first.kept):
+        assert (after.nonce, after.data, after.call) == (before.nonce, before.data, before.call)
+        assert max_fee(after) >= max_fee(before) * 9 // 8
+    nonces = {each.nonce for each in second.kept}
+    assert nonces <= {first.kept[0].nonce + 1}
+
+
+def test_who_cannot_pay_more_waits_with_what_was_sent(expensive: Expensive) -> None:
+    journal = Kept()
+    with ThreadPoolExecutor(1) as threads:
+        sending = threads.submit(expensive.send, journal)
+        while not journal.told:
+            time.sleep(0.01)
+        first = journal.kept[0]
+        held_wei = first.call["gas"] * max_fee(first)
+        expensive.ask("anvil_setBalance", expensive.account.address, hex(held_wei))
+        with expensive.mining():
+            while len(journal.kept) < 3:
+                time.sleep(0.05)
+        assert not sending.done()
+        while not sending.done():
+            expensive.ask("anvil_setNextBlockBaseFeePerGas", hex(1))
+            expensive.ask("evm_mine")
+            time.sleep(0.05)
+        receipt = sending.result()
+    assert bytes(receipt["transactionHash"]) == first.hash
+    assert journal.kept[-1] == first
+    assert journal.told.count("sent") == 1
+
+
+def test_a_creation_that_blocks_leave_out_is_sent_with_higher_fees(expensive: Expensive) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        creating = threads.submit(create, expensive.chain, expensive.account, artifacts.verifier())
+        while expensive.chain.w3.eth.get_transaction_count(expensive.account.address, "pending") == expensive.before:
+            time.sleep(0.01)
+        with expensive.mining():
+            address, _ = creating.result(60)
+    check_verifier(expensive.chain, address)
+
+
+def test_fees_stay_within_a_few_times_what_the_chain_charges(world: World) -> None:
+    """What waits for an earlier transaction that is gone is mined at no price."""
+    world.ask("eth_sendRawTransaction", (gap := transfer_of(world)).raw_transaction.to_0x_hex())
+    journal = Kept()
+    world.chain.timeout_seconds = 4
+    with ThreadPoolExecutor(1) as threads:
+        sending = threads.submit(world.send, journal)
+        while not journal.told:
+            time.sleep(0.01)
+        world.ask("anvil_dropTransaction", gap.hash.to_0x_hex())
+        market_wei = max(world.chain._fees().values())
+        with world.mining(), pytest.raises(TransactionTimeout):
+            sending.result(60)
+    assert len(journal.kept) > 2
+    assert max(map(max_fee, journal.kept)) <= 4 * market_wei
+    with world.mining(), pytest.raises(TransactionTimeout) as caught:
+        world.send(journal)
+    assert caught.value.tx_hash == "0x" + journal.kept[-1].hash.hex()
+
+
+def transfer_of(world: World) -> SignedTransaction:
+    """The account's next transaction, which nobody sends."""
+    fields = {"to": "0x" + "11" * 20, "value": 1, "gas": 21_000, "gasPrice": 10**10}
+    return world.account.sign_transaction(fields | {"nonce": world.sent, "chainId": world.chain.chain_id})
+
+
 def test_another_call_for_the_same_purpose_takes_its_place(world: World) -> None:
     journal = Kept()
     killed_at(journal, "sent")
@@ -198,15 +331,7 @@ def test_who_was_replaced_is_told(world: World, monkeypatch: pytest.MonkeyPatch)
         other.join()
         world.ask("evm_mine")
 
-    fields = {
-        "to": "0x" + "11" * 20,
-        "value": 1,
-        "gas": 21_000,
-        "gasPrice": 10**10,
-        "nonce": world.sent,
-        "chainId": world.chain.chain_id,
-    }
-    rival = world.account.sign_transaction(fields)
+    rival = transfer_of(world)
     journal.sent = overtaken  # type: ignore[method-assign]
     with pytest.raises(TransactionReplaced) as caught:
         world.send(journal)
@@ -221,6 +346,7 @@ def test_what_a_transaction_says_is_read_from_its_bytes(kind: str) -> None:
     encoded = account.sign_transaction(fields)
     transaction = Signed(bytes(encoded.hash), bytes(encoded.raw_transaction))
     assert (transaction.nonce, transaction.data) == (7, b"\x12\x34")
+    assert transaction.call == {"to": to_bytes(hexstr="0x" + "11" * 20), "value": 0, "gas": 21_000, "data": b"\x12\x34"}
     # Nodes ask for a tenth more.
     assert transaction.raised(dict.fromkeys(fees, 0)) == {name: fee * 9 // 8 + 1 for name, fee in fees.items()}
     assert transaction.raised(dict.fromkeys(fees, 5000)) == dict.fromkeys(fees, 5000)

@@ -14,7 +14,7 @@ import requests
 from eth_account import Account
 
 from circuits.prover import Prover
-from contracts.bindings import Chain, deploy
+from contracts.bindings import Chain
 from contracts.bindings.devchain import LocalChain, anvil_chain
 from process.keyfile import create_keystore
 
@@ -110,7 +110,6 @@ def until(process: "subprocess.Popen[str]", event: str) -> dict[str, Any]:
 def test_a_market_by_hand(local: LocalChain, prover: Prover, tmp_path: Path) -> None:
     assert prover.srs(10)  # its strings are there before the parties ask for them
     chain, funder = Chain(local.rpc_url), Account.from_key(local.private_keys[0])
-    deployment = deploy(chain, funder)
     merit = Merit(tmp_path)
     (tmp_path / "password").write_text(PASSWORD)
     (tmp_path / "password").chmod(0o600)
@@ -124,11 +123,13 @@ def test_a_market_by_hand(local: LocalChain, prover: Prover, tmp_path: Path) -> 
         addresses[name] = create_keystore(tmp_path / f"{name}.json", PASSWORD, scrypt_n=2).address
     for address in addresses.values():
         chain.transfer(funder, address, 10 * ETHER_WEI)
+    paid_by = ("--key-file", "owner.json", "--password-file", "password")
+    deployed = merit.run("deploy", "--rpc", local.rpc_url, *paid_by)
 
     configuration = f"""
 [chain]
 rpc_url = "{local.rpc_url}"
-market = "{deployment.market}"
+market = "{deployed["market"]}"
 
 [aggregator]
 key_file = "aggregator.json"
@@ -142,7 +143,7 @@ aggregator_target = "127.0.0.1:1"
 password_file = "password"
 directory = "data"
 aggregator = "{addresses["aggregator"]}"
-verifier = "{deployment.verifier}"
+verifier = "{deployed["verifier"]}"
 """
     (tmp_path / "merit.toml").write_text(configuration)
     down = merit.run("status", code=5)

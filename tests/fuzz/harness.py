@@ -44,6 +44,7 @@ SIGNED_BODIES: dict[str, type[Message]] = {
 # Long enough for an answer; a watch is still open then.
 _TIMEOUT_SECONDS = 20.0
 _WATCH_SECONDS = 0.2
+_DETAILS = "grpc-status-details-bin"
 _BUGS = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNIMPLEMENTED)
 
 
@@ -68,10 +69,7 @@ class Served:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(120)
 
     def call(self, method: str, requests: Sequence[bytes]) -> grpc.StatusCode:
-        """Sends exactly these messages; a bug of the server is an AssertionError.
-
-        A single request that is no message at all is answered by gRPC itself, with INTERNAL or UNKNOWN.
-        """
+        """Sends exactly these messages; a bug of the server is an AssertionError, and so is a bare status."""
         described = METHODS[method]
         watches = "/Watch" in method
         timeout = _WATCH_SECONDS if watches else _TIMEOUT_SECONDS
@@ -85,8 +83,9 @@ class Served:
                 self.channel.unary_unary(method)(requests[0], timeout=timeout)
         except grpc.RpcError as error:
             code, details = error.code(), error.details()
-            by_grpc = "deserializing request" in details or "DecodeError" in details
-            assert code not in _BUGS or by_grpc, f"{method}: {code}: {details}"
+            assert code not in _BUGS, f"{method}: {code}: {details}"
+            explained = any(key == _DETAILS for key, _ in error.trailing_metadata() or ())
+            assert explained or code == grpc.StatusCode.DEADLINE_EXCEEDED, f"{method}: {code}, and no more: {details}"
             assert watches or code != grpc.StatusCode.DEADLINE_EXCEEDED or "came" in details, f"{method} hangs"
             return code
         return grpc.StatusCode.OK

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import grpc
 import pytest
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, Phase, given, settings
@@ -71,6 +72,21 @@ def test_every_method_takes_any_message(server: Served) -> None:
 
     check()
     still_works(server, task_id)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_takes_any_bytes(method: str, server: Served) -> None:
+    """Whatever is no message is refused, like a message that makes no sense."""
+    no_message = b"\xff"
+    assert server.call(method, [no_message]) == grpc.StatusCode.INVALID_ARGUMENT
+
+    @FUZZ
+    @given(st.lists(st.binary(max_size=200), min_size=1, max_size=3))
+    def check(requests: list[bytes]) -> None:
+        server.call(method, requests)
+
+    check()
+    server.check_alive()
 
 
 @pytest.mark.parametrize("method", SIGNED_BODIES)

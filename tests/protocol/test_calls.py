@@ -50,6 +50,12 @@ def test_a_signed_call_is_its_signers(signer: CallSigner) -> None:
     assert check(signed(signer)) == ACCOUNT.address == signer.address
 
 
+@pytest.mark.parametrize(("task_id", "round"), [(0, 0), (7, 5), (8, 3)])
+def test_a_call_is_about_any_task_and_round(task_id: int, round: int, signer: CallSigner) -> None:
+    header = UpdateHeader(task_id=task_id, round=round)
+    assert check(signer.sign(UPLOAD_UPDATE, header, task_id=task_id, round=round)) == ACCOUNT.address
+
+
 def test_no_two_calls_are_alike(signer: CallSigner) -> None:
     assert len({signed(signer).nonce for _ in range(20)}) == 20
 
@@ -140,6 +146,19 @@ def test_a_malformed_field_is_named(field: str, value: bytes, signer: CallSigner
     with pytest.raises(InvalidField) as caught:
         check(call)
     assert caught.value.field == f"header.{field}"
+
+
+def test_a_body_has_a_limit(signer: CallSigner) -> None:
+    """Also one that is well-formed; the largest that is allowed passes."""
+    for cid_bytes, taken in ((MAX_BODY_BYTES - 4, True), (MAX_BODY_BYTES - 3, False)):
+        body = UpdateHeader(cid=bytes(cid_bytes))
+        assert (body.ByteSize() <= MAX_BODY_BYTES) == taken
+        call = signer.sign(UPLOAD_UPDATE, body)
+        if taken:
+            check(call)
+            continue
+        with pytest.raises(InvalidField, match=f"at most {MAX_BODY_BYTES}"):
+            check(call)
 
 
 @given(st.binary(max_size=200))

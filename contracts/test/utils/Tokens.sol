@@ -22,6 +22,7 @@ contract FeeToken is PlainToken {
 
 /// @notice Transfers, but returns nothing, like some old tokens.
 contract SilentToken {
+    bytes32 public constant symbol = "OLD";
     mapping(address account => uint256) public balanceOf;
 
     function mint(address account, uint256 amount) external {
@@ -43,6 +44,24 @@ contract SilentToken {
     function _move(address from, address to, uint256 amount) private {
         balanceOf[from] -= amount;
         balanceOf[to] += amount;
+    }
+}
+
+/// @notice Changes no allowance but to and from zero, like some old tokens, and calls itself what it is told.
+contract StubbornToken is PlainToken {
+    string private _symbol;
+
+    constructor(string memory symbol_) {
+        _symbol = symbol_;
+    }
+
+    function symbol() public view override returns (string memory) {
+        return _symbol;
+    }
+
+    function approve(address spender, uint256 amount) public override returns (bool) {
+        require(amount == 0 || allowance(msg.sender, spender) == 0, "from zero");
+        return super.approve(spender, amount);
     }
 }
 

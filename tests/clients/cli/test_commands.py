@@ -5,51 +5,16 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
-from typer.testing import CliRunner
 
-from clients.cli import app
-from process import logs
 from process.exits import Exit
 from process.keyfile import create_key_file
+from tests.clients.cli.running import merit, refused
 from tests.stage import REWARD_WEI, TRAINERS, Stage
 
 ADDRESS = "0x" + "11" * 20
-
-
-@pytest.fixture
-def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where commands run; nothing of this process's own configuration reaches them."""
-    for name in list(os.environ):
-        if name.startswith("MERIT_") and name not in ("MERIT_CACHE", "MERIT_SRS"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "140")
-    monkeypatch.chdir(tmp_path)
-    logs.configure("error")  # the aggregator's lines would be among what a command prints
-    yield tmp_path
-    structlog.reset_defaults()
-
-
-async def merit(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
-    done = await asyncio.to_thread(CliRunner().invoke, app, arguments, prog_name="merit")
-    return done.exit_code, done.stdout, done.stderr
-
-
-async def refused(*arguments: str) -> dict[str, Any]:
-    """The error that a command prints as JSON, which says what its exit code and standard error do."""
-    code, out, errors = await merit(*arguments, "--json")
-    error: dict[str, Any] = json.loads(out)["error"]
-    assert error["exit"] == code
-    assert errors.startswith(f"merit: {error['message']}")
-    assert error["next"] in errors
-    assert "Traceback" not in errors
-    return error
 
 
 def configured(directory: Path, stage: Stage, port: int, **client: object) -> None:
@@ -145,7 +110,7 @@ async def test_closing_a_task_that_nobody_serves(stage: Stage, directory: Path) 
     assert (await refused(*close, "--key-file", "other"))["field"] == "key_file"
     code, out, errors = await merit(*close, "--json")
     assert code == Exit.OK, errors
-    assert json.loads(out) == {"task_id": task_id, "refunded_wei": str(2 * REWARD_WEI)}
+    assert json.loads(out) == {"task_id": task_id, "refunded_wei": str(2 * REWARD_WEI), "token": None}
     assert json.loads((await merit(*close, "--json"))[1])["refunded_wei"] == "0"
     error = await refused("withdraw", "--task", str(task_id), "--config", "merit.json")
     assert (error["kind"], error["exit"]) == ("NothingToWithdraw", Exit.FAILED)
