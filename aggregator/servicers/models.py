@@ -41,7 +41,8 @@ class Models(ModelsServiceServicer):
     async def GetModelInfo(  # noqa: N802
         self, request: GetModelInfoRequest, context: Context
     ) -> GetModelInfoResponse:
-        return GetModelInfoResponse(model=_message(await self._model(request.task_id, request.version)))
+        model = await self._model(request.task_id, request.version)
+        return GetModelInfoResponse(model=_message(model), manifest=model.manifest)
 
     async def DownloadModel(  # type: ignore[override]  # noqa: N802
         self, request: DownloadModelRequest, context: Context
@@ -93,7 +94,7 @@ class Models(ModelsServiceServicer):
                 await off_loop(draft.write, assembly.take(message.chunk))
                 pace.check(assembly.received_bytes)
             assembly.require_complete()
-            model = await off_loop(_keep, draft, task, terms, self._tools)
+            model = await self._tools.with_store(_keep, draft, task, terms, self._tools)
         await off_loop(self._tools.state.put_model, model)
         await task.notify()
         return model

@@ -14,15 +14,18 @@ from contracts.bindings.errors import (
     ChainRefused,
     ChainUnavailable,
     InvalidTransaction,
+    KeyUnknown,
     LocalChainFailed,
     MalformedTask,
     NotAContract,
     TransactionReplaced,
     TransactionReverted,
     TransactionTimeout,
+    UntrustedBoard,
     UntrustedVerifier,
     ValueOutOfRange,
 )
+from contracts.bindings.keyboard import KeyBoard, KeyShare, check_board, shared_in, shared_with
 from contracts.bindings.market import Market
 from contracts.bindings.records import (
     NATIVE,
@@ -41,6 +44,7 @@ from contracts.bindings.records import (
     TaskView,
 )
 from contracts.bindings.signed import Journal, Signed
+from contracts.bindings.signer_key import public_key_of
 
 __all__ = [
     "NATIVE",
@@ -56,6 +60,9 @@ __all__ = [
     "Domain",
     "InvalidTransaction",
     "Journal",
+    "KeyBoard",
+    "KeyShare",
+    "KeyUnknown",
     "LocalChainFailed",
     "MalformedTask",
     "Market",
@@ -76,17 +83,22 @@ __all__ = [
     "TransactionReplaced",
     "TransactionReverted",
     "TransactionTimeout",
+    "UntrustedBoard",
     "UntrustedVerifier",
     "UpdateCommitment",
     "ValueOutOfRange",
+    "check_board",
     "check_verifier",
     "cid_digest",
     "created_task",
     "deploy",
     "proof_context",
+    "public_key_of",
     "read_creation",
     "register_vka",
     "relay",
+    "shared_in",
+    "shared_with",
     "sign_create_task",
     "vka_digest",
 ]

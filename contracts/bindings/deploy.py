@@ -23,18 +23,20 @@ class Deployment:
 
     Attributes:
         market: the market. update_argument: what it checks update arguments with. verifier: of the rules' proofs.
+        key_board: where keys of sealed models are handed over.
         block: from which on the market's logs can be.
     """
 
     market: ChecksumAddress
     update_argument: ChecksumAddress
     verifier: ChecksumAddress
+    key_board: ChecksumAddress
     chain_id: int
     block: int
 
 
 def deploy(chain: Chain, account: LocalAccount) -> Deployment:
-    """Deploys two verifiers and a market; none has an owner, so the account keeps no power over them.
+    """Deploys two verifiers, a market and a key board; none has an owner, so the account keeps no power over them.
 
     Raises:
         ArtifactMissing, and everything that `Chain.send` does.
@@ -42,9 +44,15 @@ def deploy(chain: Chain, account: LocalAccount) -> Deployment:
     verifier, _ = create(chain, account, artifacts.verifier())
     update_argument, _ = create(chain, account, artifacts.update_argument())
     market, block = create(chain, account, artifacts.market(), update_argument)
+    key_board, _ = create(chain, account, artifacts.key_board())
     check_verifier(chain, verifier)
     return Deployment(
-        market=market, update_argument=update_argument, verifier=verifier, chain_id=chain.chain_id, block=block
+        market=market,
+        update_argument=update_argument,
+        verifier=verifier,
+        key_board=key_board,
+        chain_id=chain.chain_id,
+        block=block,
     )
 
 

@@ -156,5 +156,29 @@ class UntrustedVerifier(BindingsError):
         self.address = address
 
 
+class UntrustedBoard(BindingsError):
+    """The code at an address is not a key board's.
+
+    Attributes:
+        address: where it was looked for.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"the code at {address} is not the key board's")
+        self.address = address
+
+
+class KeyUnknown(BindingsError):
+    """An account's public key does not follow from a transaction: another account signed it, or the node lacks it.
+
+    Attributes:
+        address: the account's.
+    """
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"public key of {address}: {reason}")
+        self.address = address
+
+
 class LocalChainFailed(BindingsError):
     """A local chain's process did not start."""
