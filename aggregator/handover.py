@@ -76,15 +76,16 @@ class Handover:
         self._tools = tools
         self._outbox = outbox
 
-    def is_due(self, round: int, gram: Sequence[int], accept: Sequence[bool]) -> bool:
+    def is_due(self, round: int, updates: Sequence[Update], gram: Sequence[int]) -> bool:
         """Whether a round leads to a model that is sealed.
 
         Args:
-            gram: upper triangle of the proven matrix, over the filled slots. accept: of these.
+            updates: the round's, judged. gram: upper triangle of the proven matrix of these.
         """
         if self._task.owner_key is None:
             return False
-        norm, count = pace.norm(full_matrix(gram, len(accept)), list(map(int, accept)))
+        accept = [int(bool(update.accepted)) for update in updates]
+        norm, count = pace.norm(full_matrix(gram, len(accept)), accept)
         return last_model.ends_task(self._task.config, round, norm=norm, count=count)
 
     async def model(self, round: int, updates: Sequence[Update]) -> Model:
@@ -135,7 +136,9 @@ class Handover:
         commitment = self._commitment_after(round, accepted)
         known = tools.state.model(task_id, round + 1)
         # Another commitment is that of a round that the chain took back, and that went on with other updates.
-        if known is not None and known.wrapped_key and known.point == commitment:
+        # And one whose object is lost has to be made again, since its key is kept nowhere.
+        is_right = known is not None and known.wrapped_key and known.point == commitment
+        if known is not None and is_right and tools.store.has(known.cid):
             return known
         plain = encode_model(next_model(task_id, round, accepted, commitment, terms=self._terms, tools=tools))
         assert self._task.owner_key is not None

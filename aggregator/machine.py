@@ -339,18 +339,7 @@ class Machine:
         if view.state == RoundState.COMMITTED:
             if await self._window_closed(round):
                 return
-            settlement = await self._settlement(round, updates)
-            share = None
-            if self._handover.is_due(round.round, settlement.gram, settlement.accept[: len(updates)]):
-                share = await self._handover.share(await self._handover.model(round.round, updates))
-
-            def settle(journal: Journal) -> TxReceipt:
-                if share is not None:
-                    return self._handover.settle(round.round, settlement, share, journal)
-                return self._tools.market.settle_round(
-                    self._tools.account, self._task.task_id, round.round, settlement, journal
-                )
-
+            settle = await self._settling(round, updates)
             receipt = await self._outbox.send(
                 Purpose.SETTLE, round.round, settle, (*_ALREADY_DONE, "SettleWindowClosed")
             )
@@ -372,6 +361,20 @@ class Machine:
             scores={update.trainer: update.score for update in updates},
             paid_wei={u.trainer: str(paid) for u, paid in zip(updates, view.paid_wei, strict=True)},
         )
+
+    async def _settling(self, round: Round, updates: list[Update]) -> Callable[[Journal], TxReceipt]:
+        """What settles the round and, where it leads to a sealed model, hands over the key of that."""
+        settlement, share = await self._settlement(round, updates), None
+        if self._handover.is_due(round.round, updates, settlement.gram):
+            share = await self._handover.share(await self._handover.model(round.round, updates))
+
+        def settle(journal: Journal) -> TxReceipt:
+            if share is not None:
+                return self._handover.settle(round.round, settlement, share, journal)
+            account, task_id = self._tools.account, self._task.task_id
+            return self._tools.market.settle_round(account, task_id, round.round, settlement, journal)
+
+        return settle
 
     async def _settlement(self, round: Round, updates: list[Update]) -> Settlement:
         slots = self._task.config.slots
@@ -395,8 +398,8 @@ class Machine:
         view = await self._round_view(round)
         if view.model is None:
             raise TakenBack(f"the settlement of round {round.round}")
-        model = await self._model_after(round, G1Point(*view.model))
         updates, statement = await self._updates(round), self._terms.statement
+        model = await self._model_after(round, updates, G1Point(*view.model))
         model = await self._tools.with_store(keep_manifest, round.round, model, updates, statement, self._tools)
         receipt = None
         if view.model_cid is None:
@@ -411,11 +414,9 @@ class Machine:
         await off_loop(self._tools.state.finish, report)
         await self._announce(report, cid=to_text(model.cid), version=model.version)
 
-    async def _model_after(self, round: Round, commitment: G1Point) -> Model:
+    async def _model_after(self, round: Round, updates: list[Update], commitment: G1Point) -> Model:
         """The next model in store and state, and its key with the owner where it is sealed."""
-        updates = await self._updates(round)
-        linear, _ = await self._proofs.load_both(round.round)
-        if self._handover.is_due(round.round, linear.instances, [bool(update.accepted) for update in updates]):
+        if self._task.owner_key is not None and await self._is_sealed(round, updates):
             model = await self._handover.model(round.round, updates)
             if model.point != commitment:
                 raise Disagreement(f"commitment after round {round.round}", model.point, commitment)
@@ -424,6 +425,10 @@ class Machine:
         model = await self._tools.with_store(self._next_model, round, updates, commitment)
         await off_loop(self._tools.state.put_model, model)
         return model
+
+    async def _is_sealed(self, round: Round, updates: list[Update]) -> bool:
+        linear, _ = await self._proofs.load_both(round.round)
+        return self._handover.is_due(round.round, updates, linear.instances)
 
     def _next_model(self, round: Round, updates: list[Update], commitment: G1Point) -> Model:
         accepted = [update for update in updates if update.accepted]

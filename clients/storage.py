@@ -64,7 +64,7 @@ def objects_of(market: Market, task_id: int, account: LocalAccount | None = None
         account: the aggregator's, to open updates with, or the owner's, for a last model that is sealed.
     """
     view = market.task(task_id)
-    config = view.config
+    config, sealed_version = view.config, last_model.sealed_version(market, view)
 
     def model(data: bytes) -> Column:
         return decode_model(data, config.dim)
@@ -79,7 +79,7 @@ def objects_of(market: Market, task_id: int, account: LocalAccount | None = None
             opened = _opener(market, config, round, trainer, account)
             yield TaskObject(what=f"{name}: update of {trainer}", cid=cid, point=G1Point(*point), opened=opened)
         if round.state == RoundState.SETTLED and round.model is not None and round.model_cid is not None:
-            sealed = number + 1 == last_model.sealed_version(market, view)
+            sealed = number + 1 == sealed_version
             yield TaskObject(
                 what=f"{name}: model" + ", sealed" * sealed,
                 cid=round.model_cid,

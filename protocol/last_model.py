@@ -99,7 +99,8 @@ def owner_key(market: Market, view: TaskView) -> Receiver:
     """Whom a task's last model is sealed for.
 
     Raises:
-        KeyUnknown: the owner did not sign the task's creation itself: it is a contract. ChainUnavailable.
+        KeyUnknown: the owner did not sign the task's creation itself: it is a contract.
+        TransactionUnknown, ChainUnavailable.
     """
     return Receiver(public_key_of(market.chain, market.creation_transaction(view), view.owner))
 

@@ -169,7 +169,7 @@ class UntrustedBoard(BindingsError):
 
 
 class KeyUnknown(BindingsError):
-    """An account's public key does not follow from a transaction: another account signed it, or the node lacks it.
+    """An account's public key does not follow from a transaction: another account signed it.
 
     Attributes:
         address: the account's.
@@ -178,6 +178,18 @@ class KeyUnknown(BindingsError):
     def __init__(self, address: str, reason: str) -> None:
         super().__init__(f"public key of {address}: {reason}")
         self.address = address
+
+
+class TransactionUnknown(BindingsError):
+    """The node does not have a transaction that was mined: it is catching up, or has forgotten it.
+
+    Attributes:
+        tx_hash: as text.
+    """
+
+    def __init__(self, tx_hash: str) -> None:
+        super().__init__(f"transaction {tx_hash}: the node does not have it; ask one that keeps old transactions")
+        self.tx_hash = tx_hash
 
 
 class LocalChainFailed(BindingsError):

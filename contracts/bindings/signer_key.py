@@ -9,7 +9,6 @@ from eth_keys.exceptions import BadSignature, ValidationError
 from eth_typing import ChecksumAddress
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
-from web3.exceptions import TransactionNotFound
 
 from contracts.bindings.chain import Chain
 from contracts.bindings.errors import KeyUnknown
@@ -23,14 +22,11 @@ def public_key_of(chain: Chain, tx_hash: bytes, account: ChecksumAddress) -> byt
     """The compressed public key, 33 bytes, of an account that has signed a transaction.
 
     Raises:
-        KeyUnknown: another account signed it (a contract's calls are signed by somebody else), it is of a kind that is
-            not known here, or the node does not have it.
-        ChainUnavailable.
+        KeyUnknown: another account signed it (a contract's calls are signed by somebody else), or it is of a kind that
+            is not known here.
+        TransactionUnknown, ChainUnavailable.
     """
-    try:
-        transaction = dict(chain.w3.eth.get_transaction(HexBytes(tx_hash)))
-    except TransactionNotFound as error:
-        raise KeyUnknown(account, f"the node has no transaction 0x{tx_hash.hex()}") from error
+    transaction = dict(chain.transaction(tx_hash))
     try:
         digest, parity = _signed(transaction)
         r, s = (int.from_bytes(HexBytes(transaction[name]), "big") for name in ("r", "s"))

@@ -60,7 +60,7 @@ async def test_a_task_whose_node_restarts_in_the_middle_of_its_rounds(
         await client.upload_update(first.header, first.data, first.signer)
 
         node.stop(kill=True)
-        async with AggregatorClient(f"127.0.0.1:{aggregator.port}", patience_seconds=0) as hasty:
+        async with AggregatorClient(f"127.0.0.1:{aggregator.port}", patience_seconds=3) as hasty:
             with pytest.raises(refusals.StoreDown) as caught:
                 await hasty.upload_update(rest[0].header, rest[0].data, rest[0].signer)
             with pytest.raises(refusals.StoreDown):

@@ -34,11 +34,11 @@ def owner_of(stage: Stage, client: AggregatorClient, account: Any = None) -> Asy
     )  # fmt: skip
 
 
-async def played(stage: Stage, client: AggregatorClient, rounds: int, **changes: object) -> tuple[int, list[Column]]:
+async def played(stage: Stage, client: AggregatorClient, count: int, **changes: object) -> tuple[int, list[Column]]:
     """A task with so many rounds played, and the models that follow from the updates."""
     task_id = await stage.open_task(client, rule_name=SEALED, **changes)
     models = [stage.genesis]
-    for number in range(rounds):
+    for number in range(count):
         await stage.reached(client, task_id, number, Step.COLLECTING)
         sent = await stage.send(client, task_id, number)
         await stage.reached(client, task_id, number, Step.SETTLED)

@@ -22,6 +22,7 @@ from contracts.bindings import RoundState, TaskState, shared_with
 from contracts.bindings.devchain import advance_time, anvil_chain
 from protocol import refusals
 from protocol.last_model import open_sealed
+from store.cid import to_text
 from store.objects import decode_model
 from tests.stage import STATEMENT, TRAINERS, Stage
 
@@ -370,6 +371,9 @@ async def test_a_round_that_went_another_way_has_another_last_model(stage: Stage
         assert one.point != other.point
         assert one.cid != other.cid
         assert await handover.model(0, judged[:-1]) == other == state.model(task_id, 1)
+        for path in (stage.directory / "aggregator" / "objects").glob(f"??/{to_text(other.cid)}"):
+            path.unlink()
+        assert (await handover.model(0, judged[:-1])).cid not in (one.cid, other.cid)
         mine(stage, 2 * DEPTH)
         await journal.until(0, Step.PUBLISHED)
         await journal.end(stage)
