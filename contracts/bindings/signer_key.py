@@ -5,9 +5,10 @@ from typing import Any, cast
 import rlp
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_keys.datatypes import Signature
-from eth_keys.exceptions import BadSignature, ValidationError
+from eth_keys.exceptions import BadSignature
 from eth_typing import ChecksumAddress
 from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
 from hexbytes import HexBytes
 
 from contracts.bindings.chain import Chain
@@ -26,7 +27,7 @@ def public_key_of(chain: Chain, tx_hash: bytes, account: ChecksumAddress) -> byt
             is not known here.
         TransactionUnknown, ChainUnavailable.
     """
-    transaction = dict(chain.transaction(tx_hash))
+    transaction: dict[str, Any] = {**chain.transaction(tx_hash)}
     try:
         digest, parity = _signed(transaction)
         r, s = (int.from_bytes(HexBytes(transaction[name]), "big") for name in ("r", "s"))

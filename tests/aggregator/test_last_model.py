@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from eth_utils.address import to_checksum_address
 
 from aggregator.records import Step
 from circuits.commitment import Column
@@ -212,7 +213,7 @@ def signed_creation(stage: Stage, **changes: object) -> bytes:
 
 async def test_an_owner_that_signs_nothing_cannot_have_it_sealed(stage: Stage) -> None:
     """As a contract: its calls are in transactions that others sign."""
-    eth, contract = stage.chain.w3, "0x00000000000000000000000000000000C0FFEE00"
+    eth, contract = stage.chain.w3, to_checksum_address("0x" + "c0" * 20)
     for method, params in (
         ("anvil_impersonateAccount", [contract]),
         ("anvil_setBalance", [contract, hex(10**20)]),
