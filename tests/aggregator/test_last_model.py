@@ -1,6 +1,7 @@
 """Last models that are sealed for their owner: handed over with the last pay, and read by nobody else."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,14 +10,18 @@ from eth_utils.address import to_checksum_address
 from aggregator.records import Step
 from circuits.commitment import Column
 from circuits.model import fold
+from clients.bundle import Bundle
+from clients.collect import Collector
 from clients.owner import AsyncOwner
+from clients.record import task_record
 from clients.service import AggregatorClient
 from contracts.bindings import KeyBoard, KeyShare, TaskState, shared_in, shared_with
 from process.errors import ConfigurationError
 from protocol import last_model, refusals
 from protocol.last_model import KeyNotShared
+from protocol.terms import UnacceptableTerms
 from store.cid import cid_of
-from store.errors import MalformedObject
+from store.errors import MalformedObject, MalformedSeal
 from store.interface import Store
 from store.objects import decode_model, encode_model
 from store.sealed import MAGIC, read_header_of
@@ -184,6 +189,45 @@ async def test_the_key_is_not_handed_over_before_the_settlement(stage: Stage, mo
             last_model.open_sealed(aggregator.tools.store.get(kept.cid), stage.market, view, stage.owner)
         go.set()
         await playing
+
+
+async def test_an_owner_is_told_of_a_last_model_that_is_another_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sealed as it should be, with the right key: what it holds does not open the commitment."""
+    monkeypatch.setattr("aggregator.handover.encode_model", lambda _: stage.genesis_data)
+    async with stage.running() as (_, client):
+        task_id, _ = await played(stage, client, 1, rounds=1)
+        with pytest.raises(UnacceptableTerms, match="commitment on chain"):
+            await owner_of(stage, client).model(task_id)
+
+
+async def test_an_owner_is_told_of_a_last_model_in_the_clear(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an aggregator does that takes such a task on and does not keep to it; the log shows it to everybody."""
+    monkeypatch.setattr("aggregator.handover.Handover.is_due", lambda *_: False)
+    async with stage.running() as (_, client):
+        task_id, _ = await played(stage, client, 1, rounds=1)
+        assert everything(stage, task_id) == []
+        with pytest.raises(MalformedSeal):
+            await owner_of(stage, client).model(task_id)
+
+
+async def test_an_owners_bundle_holds_the_last_model_sealed(stage: Stage, tmp_path: Path) -> None:
+    async with stage.running() as (_, client):
+        task_id, models = await played(stage, client, 2)
+        bundle = Bundle(tmp_path / "bundle")
+        collector = Collector(
+            bundle, market=stage.market, aggregator=client, prover=stage.prover, task_id=task_id
+        )  # fmt: skip
+        bundle.root.mkdir()
+        async for checked in owner_of(stage, client).models(task_id):
+            await collector.add(checked)
+    assert task_record(stage.market, task_id, []).seal_last_model
+    assert (bundle.root / "round-1" / "model.safetensors").read_bytes() == encode_model(models[1])
+    assert not (bundle.root / "round-2" / "model.safetensors").exists()
+    [share] = handed_over(stage, task_id, 1)
+    found = bundle.sealed_model(1, STATEMENT.dim)
+    assert (cid_of(found.data), found.key.to_bytes()) == (share.cid, share.wrapped_key)
 
 
 # ---------------------------------------------------------------- who is refused
