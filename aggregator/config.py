@@ -2,8 +2,9 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from eth_utils.address import to_checksum_address
+from eth_utils.address import is_address, to_checksum_address
 from pydantic import Field, SecretStr, field_validator, model_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -18,9 +19,11 @@ class AggregatorConfig(ChainConfig):
     """One aggregator of one market."""
 
     data_directory: Path
-    """Holds the content store, and the database unless `state_url` is given; belongs to this aggregator alone."""
+    """Holds content store and database, unless these are elsewhere; belongs to this aggregator alone."""
     state_url: SecretStr | None = None
     """Where the state is: sqlite:///PATH or postgresql://...; by default in a file in `data_directory`."""
+    store_url: SecretStr | None = None
+    """RPC of an IPFS node (Kubo) that keeps the objects: http(s)://HOST:PORT; by default in `data_directory`."""
     key_file: Path | None = None
     """Keystore, or private key in hex, readable by its owner only; without it, MERIT_PRIVATE_KEY is used."""
     password_file: Path | None = None
@@ -39,6 +42,8 @@ class AggregatorConfig(ChainConfig):
     """PEM file of the authority that clients' certificates must be from; by default they need none."""
     reflection: bool = False
     """Describe the services to whoever asks, for tools such as grpcurl."""
+    key_board: str | None = None
+    """Key board that the keys of sealed last models are handed over on; by default no such task is served."""
     tasks: tuple[int, ...] | None = None
     """Serve only these tasks; by default every task that names this aggregator."""
     open_when_joined: int | None = Field(default=None, ge=1, le=32)
@@ -118,6 +123,29 @@ class AggregatorConfig(ChainConfig):
         if not known:
             raise ValueError("it must be sqlite:///PATH or postgresql://USER@HOST/DATABASE")
         return url
+
+    @field_validator("key_board")
+    @classmethod
+    def _known_board(cls, address: str | None) -> str | None:
+        if address is not None and not is_address(address):
+            raise ValueError("it must be an address, 0x and 40 hex digits")
+        return address
+
+    @field_validator("store_url")
+    @classmethod
+    def _known_store(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            parts = urlsplit(url.get_secret_value())
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+                raise ValueError("it must be http://HOST:PORT or https://HOST:PORT, the RPC of an IPFS node")
+        return url
+
+    @property
+    def objects(self) -> str:
+        """Where the objects are: an IPFS node's URL, or a directory."""
+        if self.store_url is None:
+            return str(self.data_directory / "objects")
+        return self.store_url.get_secret_value()
 
     @property
     def database(self) -> URL:

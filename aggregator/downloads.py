@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from merit.v1.types_pb2 import Chunk, Range
 
 from aggregator.servicers.context import Context, send
-from aggregator.tools import off_loop
+from aggregator.tools import Tools
 from protocol import wire
-from store.local import ContentStore
 
 _MAX_OBJECTS = 8
 
@@ -24,9 +23,8 @@ class _Shared:
 class Downloads:
     """At most 8 objects are in memory, however many are sent."""
 
-    def __init__(self, store: ContentStore, idle_seconds: float) -> None:
-        self._store = store
-        self._idle_seconds = idle_seconds
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
         self._shared: dict[bytes, _Shared] = {}
         self._places = asyncio.Semaphore(_MAX_OBJECTS)
 
@@ -41,7 +39,7 @@ class Downloads:
         async with self._opened(cid) as data:
             start_bytes, end_bytes = wire.read_range(wanted, len(data))
             for chunk in wire.chunks(data, start_bytes, end_bytes):
-                await send(context, response(chunk, len(data)), self._idle_seconds)
+                await send(context, response(chunk, len(data)), self._tools.config.idle_seconds)
 
     @asynccontextmanager
     async def _opened(self, cid: bytes) -> AsyncIterator[bytes]:
@@ -61,7 +59,7 @@ class Downloads:
     async def _read(self, cid: bytes) -> bytes:
         await self._places.acquire()
         try:
-            return await off_loop(self._store.get, cid)
+            return await self._tools.with_store(self._tools.store.get, cid)
         except BaseException:
             self._places.release()
             raise

@@ -79,7 +79,7 @@ class GenesisIntake:
     async def _keep(self, partial: Partial, task: ServedTask, terms: Derived) -> Model:
         """Checks the bytes and puts them into the store. Another attempt would find the same, so they go."""
         try:
-            model = await off_loop(_kept, partial, task, terms, self._tools)
+            model = await self._tools.with_store(_kept, partial, task, terms, self._tools)
         except (Refusal, StorageFull):
             partial.discard()
             raise

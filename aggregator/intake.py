@@ -47,7 +47,7 @@ from protocol.sealing import HEADER_BYTES, sealed_update_size_bytes
 from protocol.terms import Derived
 from store.cid import to_text
 from store.errors import SealError, StorageFull
-from store.local import ContentStore
+from store.interface import Store
 from store.objects import update_dtype
 
 _DTYPES = {"I8": Dtype.DTYPE_INT8, "I16": Dtype.DTYPE_INT16}
@@ -152,7 +152,7 @@ class Intake:
                 srs_path=terms.srs.path,
             )
             await self.checks.check(question)
-            await off_loop(_put, partial.path, claim, self._tools.store)
+            await self._tools.with_store(_put, partial.path, claim, self._tools.store)
             self._tools.boundary("store.update")
         except FileNotFoundError:
             # The round was sealed while they waited for their check.
@@ -264,7 +264,7 @@ class Intake:
         return partial
 
 
-def _put(path: Path, claim: _Claim, store: ContentStore) -> None:
+def _put(path: Path, claim: _Claim, store: Store) -> None:
     """Keeps the bytes of a file, which must still be those that came."""
     found = store.put(path.read_bytes())
     if found != claim.cid:

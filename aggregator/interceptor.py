@@ -13,8 +13,8 @@ from aggregator.limits import Limits, address_of
 from aggregator.servicers.context import reading, require_readable
 from contracts.bindings import ChainUnavailable
 from process.logs import Log
-from protocol.refusals import ChainDown, DiskFull, InternalError, Refusal, StateDown
-from store.errors import StorageFull
+from protocol.refusals import ChainDown, DiskFull, InternalError, Refusal, StateDown, StoreDown
+from store.errors import StorageFull, StoreUnavailable
 
 Context = ServicerContext[Any, Any]
 # Generic in the stubs only.
@@ -92,6 +92,9 @@ class Refusals(ServerInterceptor):  # type: ignore[type-arg]  # generic in the s
                 return ChainDown("the aggregator's chain does not answer; nothing was lost, try again")
             case StateUnavailable() | StateTakenOver():
                 return StateDown("the aggregator's database does not answer; nothing was kept, try again")
+            case StoreUnavailable():
+                self._log.warning("store.unavailable", method=method, error=str(error))
+                return StoreDown("the aggregator's store does not answer; nothing was kept, try again")
             case StorageFull():
                 return DiskFull("the aggregator's disk is full; nothing was kept")
         reference = secrets.token_hex(4)

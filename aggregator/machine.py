@@ -23,15 +23,14 @@ from web3.types import TxReceipt
 
 from aggregator import anchors, vkas
 from aggregator.errors import Disagreement, StateLost, Stopping, TakenBack
+from aggregator.handover import Handover, next_model
+from aggregator.manifests import keep_manifest
 from aggregator.outbox import Outbox
 from aggregator.proofs import Proofs
 from aggregator.records import FINAL_STEPS, Block, Model, Purpose, Report, Round, Step, Transaction, Update
 from aggregator.served import ServedTask
 from aggregator.tools import Tools, off_loop
 from circuits.bn254 import G1Point
-from circuits.commitment import check_opening
-from circuits.errors import CommitmentMismatch
-from circuits.model import fold
 from contracts.bindings import (
     NATIVE,
     NOBODY,
@@ -50,7 +49,7 @@ from contracts.bindings import (
 from protocol.holders import holder_of
 from protocol.terms import Derived
 from store.cid import to_text
-from store.objects import decode_model, encode_model
+from store.objects import encode_model
 
 Handler = Callable[[Round], Awaitable[None]]
 
@@ -79,6 +78,7 @@ class Machine:
         self._log = tools.log.bind(task=task.task_id)
         self._outbox = Outbox(task.task_id, tools)
         self._proofs = Proofs(task.task_id, terms, tools)
+        self._handover = Handover(task, terms, tools, self._outbox)
         self._started_at = time.monotonic()
         self._handlers: dict[Step, Handler] = {
             Step.COLLECTING: self._seal,
@@ -238,7 +238,9 @@ class Machine:
             if clock > view.deadline_seconds:
                 break
             await self._pause(seen)
-        anchor = await off_loop(anchors.anchor_of_round, round.round, self._task, self._terms, self._tools)
+        anchor = await self._tools.with_store(
+            anchors.anchor_of_round, round.round, self._task, self._terms, self._tools
+        )
         report = self._report(round.round, Step.SEALED)
         await off_loop(self._tools.state.seal, report, anchor, {update.trainer for update in updates})
         await self._announce(report, updates=len(updates) if view.state != TaskState.CLOSED else None)
@@ -361,13 +363,7 @@ class Machine:
         if view.state == RoundState.COMMITTED:
             if await self._window_closed(round):
                 return
-            settlement = await self._settlement(round, updates)
-
-            def settle(journal: Journal) -> TxReceipt:
-                return self._tools.market.settle_round(
-                    self._tools.account, self._task.task_id, round.round, settlement, journal
-                )
-
+            settle = await self._settling(round, updates)
             receipt = await self._outbox.send(
                 Purpose.SETTLE, round.round, settle, (*_ALREADY_DONE, "SettleWindowClosed")
             )
@@ -389,6 +385,20 @@ class Machine:
             scores={update.trainer: update.score for update in updates},
             paid_wei={u.trainer: str(paid) for u, paid in zip(updates, view.paid_wei, strict=True)},
         )
+
+    async def _settling(self, round: Round, updates: list[Update]) -> Callable[[Journal], TxReceipt]:
+        """What settles the round and, where it leads to a sealed model, hands over the key of that."""
+        settlement, share = await self._settlement(round, updates), None
+        if self._handover.is_due(round.round, updates, settlement.gram):
+            share = await self._handover.share(await self._handover.model(round.round, updates))
+
+        def settle(journal: Journal) -> TxReceipt:
+            if share is not None:
+                return self._handover.settle(round.round, settlement, share, journal)
+            account, task_id = self._tools.account, self._task.task_id
+            return self._tools.market.settle_round(account, task_id, round.round, settlement, journal)
+
+        return settle
 
     async def _settlement(self, round: Round, updates: list[Update]) -> Settlement:
         slots = self._task.config.slots
@@ -412,9 +422,9 @@ class Machine:
         view = await self._round_view(round)
         if view.model is None:
             raise TakenBack(f"the settlement of round {round.round}")
-        updates = [update for update in await self._updates(round) if update.accepted]
-        model = await off_loop(self._next_model, round, updates, G1Point(*view.model))
-        await off_loop(self._tools.state.put_model, model)
+        updates, statement = await self._updates(round), self._terms.statement
+        model = await self._model_after(round, updates, G1Point(*view.model))
+        model = await self._tools.with_store(keep_manifest, round.round, model, updates, statement, self._tools)
         receipt = None
         if view.model_cid is None:
 
@@ -428,27 +438,31 @@ class Machine:
         await off_loop(self._tools.state.finish, report)
         await self._announce(report, cid=to_text(model.cid), version=model.version)
 
-    def _next_model(self, round: Round, accepted: list[Update], commitment: G1Point) -> Model:
-        statement, store = self._terms.statement, self._tools.store
-        before = self._tools.state.model(self._task.task_id, round.round)
-        if before is None:
-            raise StateLost(f"model {round.round} of task {self._task.task_id} is not in this state")
-        columns = anchors.columns_of(accepted, statement, self._tools)
-        after = fold(decode_model(store.get(before.cid), statement.dim), columns, statement.slots)
-        try:
-            check_opening(after, commitment, self._terms.srs)
-        except CommitmentMismatch as error:
-            raise Disagreement(f"model after round {round.round}", "the chain's commitment", error) from error
-        data = encode_model(after)
-        cid = store.put_for(holder_of(self._task.task_id), data)
-        self._tools.boundary("store.model")
-        return Model(
-            task_id=self._task.task_id,
-            version=round.round + 1,
-            cid=cid,
-            size_bytes=len(data),
-            point=commitment,
+    async def _model_after(self, round: Round, updates: list[Update], commitment: G1Point) -> Model:
+        """The next model in store and state, and its key with the owner where it is sealed."""
+        if self._task.owner_key is not None and await self._is_sealed(round, updates):
+            model = await self._handover.model(round.round, updates)
+            if model.point != commitment:
+                raise Disagreement(f"commitment after round {round.round}", model.point, commitment)
+            await self._handover.make_good(round.round, await self._handover.share(model))
+            return model
+        model = await self._tools.with_store(self._next_model, round, updates, commitment)
+        await off_loop(self._tools.state.put_model, model)
+        return model
+
+    async def _is_sealed(self, round: Round, updates: list[Update]) -> bool:
+        linear, _ = await self._proofs.load_both(round.round)
+        return self._handover.is_due(round.round, updates, linear.instances)
+
+    def _next_model(self, round: Round, updates: list[Update], commitment: G1Point) -> Model:
+        accepted = [update for update in updates if update.accepted]
+        task_id = self._task.task_id
+        data = encode_model(
+            next_model(task_id, round.round, accepted, commitment, terms=self._terms, tools=self._tools)
         )
+        cid = self._tools.store.put_for(holder_of(task_id), data)
+        self._tools.boundary("store.model")
+        return Model(task_id=task_id, version=round.round + 1, cid=cid, size_bytes=len(data), point=commitment)
 
     # ---------------------------------------------------------- rounds that fail
 

@@ -8,6 +8,7 @@ from aggregator.errors import JobTooLarge
 from aggregator.jobs import Jobs
 from aggregator.jobs.job import linear_memory_bytes, rule_memory_bytes
 from contracts.bindings import NATIVE, TaskConfig
+from protocol import last_model
 from protocol.terms import UnacceptableTerms, statement_of
 
 
@@ -21,6 +22,8 @@ def check_policy(terms: TaskConfig, config: AggregatorConfig) -> None:
     _at_least("reward_per_round_wei", terms.reward_per_round_wei, config.min_reward_per_round_wei)
     _at_most("bond_wei", terms.bond_wei, config.max_bond_wei)
     _at_most("k", terms.k, config.max_logrows)
+    if last_model.is_asked(terms) and config.key_board is None:
+        raise UnacceptableTerms("rule_name", terms.rule_name, "without a key_board this aggregator seals no last model")
 
 
 def check_memory(terms: TaskConfig, jobs: Jobs) -> None:

@@ -42,12 +42,12 @@ class Proofs:
             Disagreement: the proof gives another matrix than the reference.
             TooManyProofs: a commitment has had all the proofs that it may have.
         """
-        triangle = upper_triangle(await off_loop(self._gram, updates))
-        proof = await off_loop(self._stored, round, Layer.LINEAR)
+        triangle = upper_triangle(await self._tools.with_store(self._gram, updates))
+        proof = await self._tools.with_store(self._stored, round, Layer.LINEAR)
         if proof is None:
             proof = await self._argue(round, updates)
         _require_equal("Gram matrix of the update argument", tuple(triangle), proof.instances)
-        await off_loop(self._keep, round, Layer.LINEAR, proof)
+        await self._tools.with_store(self._keep, round, Layer.LINEAR, proof)
         return proof
 
     async def _argue(self, round: int, updates: list[Update]) -> Proof:
@@ -65,7 +65,7 @@ class Proofs:
             fmt=statement.fmt,
             key=self._terms.update_key.data,
             context=proof_context(self._tools.market.domain, self._task_id, round),
-            columns=await off_loop(self._columns_at, updates),
+            columns=await self._tools.with_store(self._columns_at, updates),
             points=points,
         )
         with self._tools.telemetry.proof(Layer.LINEAR):
@@ -84,18 +84,18 @@ class Proofs:
             Disagreement: the proof says something else than the reference.
         """
         statement = self._terms.statement
-        matrix = padded(await off_loop(self._gram, updates), statement.slots)
+        matrix = padded(await self._tools.with_store(self._gram, updates), statement.slots)
         active = statement.active_bits(len(updates))
         accept, score = statement.rule.reference(matrix, active, **statement.rule_params)
         inputs = statement.rule_circuit.inputs(upper_triangle(matrix), active, statement.rule_param_list)
-        proof = await off_loop(self._stored, round, Layer.RULE)
+        proof = await self._tools.with_store(self._stored, round, Layer.RULE)
         if proof is None:
             with self._tools.telemetry.proof(Layer.RULE):
                 proof = await self._prove(round, inputs)
             self._tools.boundary("proof.rule")
         expected = (*(x for vector in inputs for x in vector), *accept, *score)
         _require_equal("instances of the rule proof", expected, proof.instances)
-        await off_loop(self._keep, round, Layer.RULE, proof)
+        await self._tools.with_store(self._keep, round, Layer.RULE, proof)
         return Judged(proof=proof, accept=accept, score=score)
 
     async def _prove(self, round: int, inputs: list[list[int]]) -> Proof:
@@ -109,7 +109,7 @@ class Proofs:
 
     async def load_both(self, round: int) -> tuple[Proof, Proof]:
         """The stored proofs, linear and rule."""
-        loaded = [await off_loop(self._stored, round, layer) for layer in (Layer.LINEAR, Layer.RULE)]
+        loaded = [await self._tools.with_store(self._stored, round, layer) for layer in (Layer.LINEAR, Layer.RULE)]
         linear, rule = loaded
         if linear is None or rule is None:
             raise StateLost(f"proofs of round {round} of task {self._task_id} are not in this state")

@@ -41,6 +41,7 @@ class Purpose(IntEnum):
     SETTLE = 4
     PUBLISH = 5
     EXPIRE = 6
+    SHARE = 7
 
 
 class Block(NamedTuple):
@@ -92,13 +93,20 @@ class Update:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A global model in the content store, and the commitment that it opens."""
+    """A global model in the content store, and the commitment that it opens.
+
+    Attributes:
+        wrapped_key: of one that is sealed for the task's owner: the key that the owner is handed. b"" otherwise.
+        manifest: of the round that made it, once it is stored (see `store.manifest`); b"" of a genesis model.
+    """
 
     task_id: int
     version: int
     cid: bytes
     size_bytes: int
     point: G1Point
+    wrapped_key: bytes = b""
+    manifest: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from aggregator.tools import Tools, off_loop
 from contracts.bindings import Anchor, MalformedTask, MarketEvent, TaskConfig, TaskState, TaskView
 from protocol.refusals import InvalidField, UnknownTask
 from protocol.terms import Derived
+from store.keywrap import Receiver
 
 _DISCOVERY_PAUSE_SECONDS = 0.5
 # Watchers wake at each step; this only bounds how long a missed one can stay unnoticed.
@@ -25,6 +26,7 @@ class ServedTask:
     Attributes:
         view: as last seen on chain.
         derived: keys and points, once the terms are checked.
+        owner_key: whom the last model is sealed for; None where it is not.
         refusal: why it is not served, or "".
         joined: trainers, as last seen on chain.
         finished: its machine has nothing left to do.
@@ -35,6 +37,7 @@ class ServedTask:
         self.task_id = view.task_id
         self.view = view
         self.derived: Derived | None = None
+        self.owner_key: Receiver | None = None
         self.refusal = ""
         self.joined: set[ChecksumAddress] = set()
         self.finished = False

@@ -103,7 +103,7 @@ def build(tools: Tools, registry: Registry) -> Server:
     server = grpc.aio.server(interceptors=interceptors, options=options)
     intake = Intake(tools, registry, limits)
     genesis = GenesisIntake(tools, registry, limits)
-    downloads = Downloads(tools.store, config.idle_seconds)
+    downloads = Downloads(tools)
     tasks_pb2_grpc.add_TasksServiceServicer_to_server(Tasks(tools, registry), server)
     rounds_pb2_grpc.add_RoundsServiceServicer_to_server(Rounds(tools, registry), server)
     updates_pb2_grpc.add_UpdatesServiceServicer_to_server(Updates(tools, registry, intake), server)

@@ -19,6 +19,7 @@ from aggregator.errors import (
     TooManyProofs,
 )
 from aggregator.finality import Finality
+from aggregator.handover import owner_key_of
 from aggregator.jobs import Jobs, Pool
 from aggregator.jobs.choice import pool_of
 from aggregator.machine import Machine
@@ -29,11 +30,15 @@ from aggregator.state import State
 from aggregator.telemetry import Telemetry
 from aggregator.tools import Tools, off_loop
 from circuits.prover import Prover
-from contracts.bindings import BindingsError, Chain, Market
+from contracts.bindings import BindingsError, Chain, KeyBoard, Market, UntrustedBoard, check_board
 from process import logs, metrics, tracing
+from process.errors import ConfigurationError
 from process.keyfile import load_account
 from protocol.terms import UnacceptableTerms, check_terms
-from store.local import ContentStore
+from store.errors import StoreUnavailable
+from store.interface import Store
+from store.kubo import KuboStore
+from store.places import store_at
 
 T = TypeVar("T")
 
@@ -84,8 +89,9 @@ class Aggregator:
         account = load_account(config.key_file, password_file=config.password_file)
         chain = Chain(config.rpc_url)
         market = Market(chain, config.market)
+        board = _board_of(config, chain)
         identity = {"chain": str(chain.chain_id), "market": market.address, "aggregator": account.address}
-        store = ContentStore(config.data_directory / "objects")
+        store = _store_of(config)
         prover = prover or Prover()
         log = logs.get(role="aggregator")
         jobs = Jobs(pool or pool_of(config, store, prover), log)
@@ -98,6 +104,7 @@ class Aggregator:
             account=account,
             chain=chain,
             market=market,
+            board=board,
             prover=prover,
             jobs=jobs,
             state=state,
@@ -226,6 +233,9 @@ class Aggregator:
         try:
             check_policy(task.config, self.tools.config)
             check_memory(task.config, self.tools.jobs)
+            task.owner_key = await self._insist(
+                lambda: off_loop(owner_key_of, task.view, self.tools), f"owner of task {task.task_id}"
+            )
             task.derived = await self._insist(
                 lambda: self.tools.with_prover(check_terms, task.config, self.tools.chain, self.tools.prover),
                 f"terms of task {task.task_id}",
@@ -274,3 +284,29 @@ class Aggregator:
         await self.tools.jobs.drain()
         await stopping
         self.tools.log.info("service.stopped")
+
+
+def _board_of(config: AggregatorConfig, chain: Chain) -> KeyBoard | None:
+    """The key board of the configuration (ConfigurationError if there is none at that address)."""
+    if config.key_board is None:
+        return None
+    try:
+        check_board(chain, config.key_board)
+    except UntrustedBoard as error:
+        raise ConfigurationError(f"key_board: {error}", "key_board") from error
+    return KeyBoard(chain, config.key_board)
+
+
+def _store_of(config: AggregatorConfig) -> Store:
+    """The store of the configuration.
+
+    Raises:
+        ConfigurationError: the IPFS node does not answer.
+    """
+    store = store_at(config.objects, spool_directory=config.data_directory / "spool")
+    if isinstance(store, KuboStore):
+        try:
+            store.check()
+        except StoreUnavailable as error:
+            raise ConfigurationError(f"store_url: {error}", "store_url") from error
+    return store

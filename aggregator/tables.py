@@ -134,7 +134,10 @@ class UpdateRow(Base):
 
 
 class ModelRow(Base):
-    """A global model in the content store. Version 0 is the genesis model, r + 1 the one after round r."""
+    """A global model in the content store. Version 0 is the genesis model, r + 1 the one after round r.
+
+    One that is sealed for the task's owner has a wrapped key, and is here before its round is settled.
+    """
 
     __tablename__ = "models"
 
@@ -144,6 +147,8 @@ class ModelRow(Base):
     size_bytes: Mapped[int]
     point_x: Mapped[bytes]
     point_y: Mapped[bytes]
+    wrapped_key: Mapped[bytes | None]
+    manifest: Mapped[bytes | None]
 
     @classmethod
     def of(cls, model: Model) -> "ModelRow":
@@ -155,6 +160,8 @@ class ModelRow(Base):
             size_bytes=model.size_bytes,
             point_x=x,
             point_y=y,
+            wrapped_key=model.wrapped_key or None,
+            manifest=model.manifest or None,
         )
 
     def record(self) -> Model:
@@ -164,6 +171,8 @@ class ModelRow(Base):
             cid=self.cid,
             size_bytes=self.size_bytes,
             point=_point(self.point_x, self.point_y),
+            wrapped_key=self.wrapped_key or b"",
+            manifest=self.manifest or b"",
         )
 
 

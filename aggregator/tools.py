@@ -16,18 +16,21 @@ from aggregator.jobs import Jobs
 from aggregator.state import State
 from aggregator.telemetry import Telemetry
 from circuits.prover import Prover
-from contracts.bindings import Chain, Market
+from contracts.bindings import Chain, KeyBoard, Market
 from process.logs import Log
 from protocol.calls import Claimed
-from store.local import ContentStore
+from store.interface import Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_STORE_THREADS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
     """Attributes:
+    board: where keys of sealed last models are handed over, if this aggregator seals any.
     prover: for keys; proofs are made by jobs.
     draining: set once the process has been asked to stop.
     posting: held while a bond in a token is allowed and posted: the allowance of another would replace it.
@@ -38,10 +41,11 @@ class Tools:
     account: LocalAccount
     chain: Chain
     market: Market
+    board: KeyBoard | None
     prover: Prover
     jobs: Jobs
     state: State
-    store: ContentStore
+    store: Store
     finality: Finality
     log: Log
     telemetry: Telemetry = field(default_factory=Telemetry)
@@ -49,6 +53,7 @@ class Tools:
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     posting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _provers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="prover"))
+    _stores: Executor = field(default_factory=lambda: ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store"))
 
     async def chain_clock_seconds(self) -> int:
         """The time that deadlines are measured by: the latest block's, or the wall clock where blocks are rare."""
@@ -58,6 +63,12 @@ class Tools:
         """Runs what needs keys, in a thread apart: making them takes minutes, and uploads must not wait for it."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._provers, partial(function, *args, **kwargs))
+
+    async def with_store(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs what reads or writes objects, in threads apart: a node that hangs must keep only these waiting, and
+        neither chain nor database."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._stores, partial(function, *args, **kwargs))
 
 
 async def off_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -4,6 +4,7 @@ task.json           terms and identity
 genesis.safetensors the first model
 round-R/round.json  who took part, and what was settled (R counts from 1)
 round-R/linear.json, rule.json, model.safetensors
+round-R/model.sealed, model.key   in its place: a last model that is sealed for the owner, and its wrapped key
 srs/                the strings that the proofs were made under
 """
 
@@ -21,6 +22,10 @@ from circuits.fixedpoint import FixedPoint
 from circuits.proof import Proof
 from circuits.srs import Srs
 from circuits.statement import Statement
+from protocol import last_model
+from protocol.last_model import SealedModel
+from store.errors import MalformedSeal
+from store.keywrap import WRAPPED_KEY_BYTES, WrappedKey
 
 D = TypeVar("D", bound=BaseModel)
 
@@ -70,6 +75,7 @@ class TaskRecord(_Document):
     target_norm: Decimal = "0"
     learning_rate: Decimal = "0"
     patience: int = Field(default=0, ge=0)
+    seal_last_model: bool = False
     srs_sha256: dict[int, Digest]
 
     @property
@@ -145,13 +151,19 @@ class Bundle:
         self._write("task.json", record.model_dump_json(indent=2).encode())
         self._write("genesis.safetensors", genesis)
 
-    def write_round(self, record: RoundRecord, linear: bytes, rule: bytes, model: bytes) -> None:
-        """Adds a settled round."""
+    def write_round(
+        self, record: RoundRecord, linear: bytes, rule: bytes, model: bytes, sealed: SealedModel | None = None
+    ) -> None:
+        """Adds a settled round. Of a sealed model nothing else is written: who has the bundle is not its owner."""
         at = self.round_name(record.round)
         (self.root / at).mkdir(exist_ok=True)
         self._write(f"{at}/linear.json", linear)
         self._write(f"{at}/rule.json", rule)
-        self._write(f"{at}/model.safetensors", model)
+        if sealed is None:
+            self._write(f"{at}/model.safetensors", model)
+        else:
+            self._write(f"{at}/model.sealed", sealed.data)
+            self._write(f"{at}/model.key", sealed.key.to_bytes())
         self._write(f"{at}/round.json", record.model_dump_json(indent=2).encode())
 
     def task(self) -> TaskRecord:
@@ -168,6 +180,16 @@ class Bundle:
         while (self.root / self.round_name(count) / "round.json").is_file():
             count += 1
         return count
+
+    def sealed_model(self, number: int, dim: int) -> SealedModel:
+        """A round's sealed model, and its key as the owner can read it."""
+        at = self.round_name(number)
+        key = self.read(f"{at}/model.key", WRAPPED_KEY_BYTES)
+        try:
+            wrapped = WrappedKey.from_bytes(key)
+        except MalformedSeal as error:
+            raise BundleError(f"{at}/model.key: {error}") from error
+        return SealedModel(data=self.read(f"{at}/model.sealed", last_model.size_limit_bytes(dim)), key=wrapped)
 
     def proof(self, number: int, layer: str) -> Proof:
         """A round's proof; `layer` is linear or rule."""

@@ -45,4 +45,4 @@ class Collector:
         ]
         record = await asyncio.to_thread(round_record, self._market, self._task_id, model.round)
         proofs = (linear.to_json().encode(), rule.to_json().encode())
-        await asyncio.to_thread(self._bundle.write_round, record, *proofs, model.data)
+        await asyncio.to_thread(self._bundle.write_round, record, *proofs, model.data, model.sealed)

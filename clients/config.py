@@ -140,6 +140,8 @@ class OfferConfig(Configuration):
     """Of the first round; 0 leaves it to the trainers."""
     patience: int = Field(default=0, ge=0)
     """Rounds without progress after which the learning rate is halved; 0 keeps it constant."""
+    seal_last_model: bool = False
+    """Nobody but owner and aggregator reads the model that ends the task; the aggregator must have a key board."""
 
 
 class OwnerConfig(OfferConfig, ClientConfig):

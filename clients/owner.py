@@ -36,7 +36,9 @@ from contracts.bindings import (
     sign_create_task,
 )
 from process.logs import Log, get
+from protocol import last_model
 from protocol.calls import CallSigner
+from protocol.last_model import SealedModel
 from protocol.refusals import Refusal, UnknownModel, UnknownTask
 from protocol.sealing import seal_update, update_context
 from protocol.terms import Derived, anchor_of, check_pace, derive, open_model
@@ -67,6 +69,8 @@ class Offer:
             in squared units of 2^-q; 0: never.
         learning_rate: of the first round; 0 leaves it to the trainers.
         patience: rounds without progress after which the learning rate is halved; 0 keeps it constant.
+        seal_last_model: nobody but the owner and the aggregator reads the model that ends the task; the aggregator must
+            have a key board.
     """
 
     aggregator: str
@@ -84,6 +88,7 @@ class Offer:
     target_norm: int = 0
     learning_rate: float = 0
     patience: int = 0
+    seal_last_model: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,12 +99,14 @@ class CheckedModel:
         version: 0 is the genesis model, r + 1 the one after round r.
         parameters: float64[dim].
         data: the model object's bytes. cid: their CID.
+        sealed: of a last model that was sealed for the owner: as it is stored, and its key. None otherwise.
     """
 
     version: int
     parameters: Vector
     data: bytes
     cid: bytes
+    sealed: SealedModel | None = None
 
     @property
     def round(self) -> int:
@@ -283,15 +290,29 @@ class AsyncOwner:
         Raises:
             UnacceptableTerms: it does not open the commitment.
             UnknownModel: there is none of this version, or the aggregator has not published it yet.
+            KeyNotShared: it is the last one, which is sealed, and no key for this account is on the chain.
+            SealError: that one is not sealed as it should be.
         """
         view = await asyncio.to_thread(self._market.task, task_id)
         version = await self._newest(view) if version is None else version
         config, srs = view.config, self._prover.srs(view.config.k)
         commitment = await self._commitment(view, version)
-        limit_bytes = model_size_limit_bytes(config.dim)
-        data = await self._aggregator.download_model(task_id, version, limit_bytes=limit_bytes)
+        data, sealed = await self._fetched(view, version)
         opened = await asyncio.to_thread(open_model, data, config.dim, commitment, srs)
-        return CheckedModel(version=version, parameters=_parameters(opened, config), data=data, cid=cid_of(data))
+        return CheckedModel(
+            version=version, parameters=_parameters(opened, config), data=data, cid=cid_of(data), sealed=sealed
+        )
+
+    async def _fetched(self, view: TaskView, version: int) -> tuple[bytes, SealedModel | None]:
+        """A model object's bytes, not checked; the last one's are unsealed."""
+        dim, task_id = view.config.dim, view.task_id
+        if version != await asyncio.to_thread(last_model.sealed_version, self._market, view):
+            limit_bytes = model_size_limit_bytes(dim)
+            return await self._aggregator.download_model(task_id, version, limit_bytes=limit_bytes), None
+        limit_bytes = last_model.size_limit_bytes(dim)
+        sealed = await self._aggregator.download_model(task_id, version, limit_bytes=limit_bytes)
+        data, key = await asyncio.to_thread(last_model.open_sealed, sealed, self._market, view, self._account)
+        return data, SealedModel(data=sealed, key=key)
 
     async def _newest(self, view: TaskView) -> int:
         current = await asyncio.to_thread(self._market.round, view.task_id, view.current_round)
@@ -354,7 +375,7 @@ def _config(terms: Derived, offer: Offer, genesis: Column, genesis_cid: bytes) -
         learning_rate=pace.to_units(offer.learning_rate),
         patience=offer.patience,
         genesis_cid=genesis_cid,
-        rule_name=statement.rule.name,
+        rule_name=last_model.labelled(statement.rule.name, seal_last_model=offer.seal_last_model),
     )
 
 

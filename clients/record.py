@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from circuits.srs import Srs
 from clients.bundle import RoundRecord, TaskRecord, point_hex
 from contracts.bindings import Market, RoundState
+from protocol.last_model import is_asked
 from protocol.terms import statement_of
 from store.cid import to_text
 
@@ -45,6 +46,7 @@ def task_record(market: Market, task_id: int, strings: Sequence[Srs]) -> TaskRec
         target_norm=str(config.target_norm),
         learning_rate=str(config.learning_rate),
         patience=config.patience,
+        seal_last_model=is_asked(config),
         srs_sha256={srs.k: srs.digest for srs in strings},
     )
 

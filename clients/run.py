@@ -104,6 +104,7 @@ def offer_of(config: OfferConfig) -> Offer:
         target_norm=config.target_norm,
         learning_rate=config.learning_rate,
         patience=config.patience,
+        seal_last_model=config.seal_last_model,
     )
 
 

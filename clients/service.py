@@ -41,10 +41,14 @@ from protocol.refusals import (
     InvalidChunk,
     MalformedContent,
     RateLimited,
+    StoreDown,
     TooManyStreams,
     TooManyUploads,
+    UnknownModel,
     from_error,
 )
+from store.errors import MalformedObject
+from store.manifest import Manifest, decode_manifest
 
 T = TypeVar("T")
 
@@ -220,6 +224,26 @@ class AggregatorClient:
 
         return await self._download(parts, limit_bytes)
 
+    async def manifest(self, task_id: int, version: int) -> Manifest:
+        """What the round that made a model left in the store, unchecked.
+
+        Raises:
+            UnknownTask, UnknownModel: there is none of this version yet; the genesis model has none.
+            InvalidDownload: it is no manifest, or another round's.
+        """
+        request = models_pb2.GetModelInfoRequest(task_id=task_id, version=version)
+        with _translated("GetModelInfo"):
+            data = (await self._models.GetModelInfo(request)).manifest
+        if not data:
+            raise UnknownModel(f"version: model {version} of task {task_id} has no manifest yet", field="version")
+        try:
+            manifest = decode_manifest(data)
+        except MalformedObject as error:
+            raise InvalidDownload(f"manifest: {error}") from error
+        if (manifest.task_id, manifest.round + 1) != (task_id, version):
+            raise InvalidDownload(f"manifest: it is round {manifest.round}'s of task {manifest.task_id}")
+        return manifest
+
     async def upload_genesis(self, task_id: int, data: bytes, signer: CallSigner) -> models_pb2.ModelInfo:
         """Sends the genesis model of a task that the signer owns; goes on where a broken attempt stopped.
 
@@ -346,4 +370,4 @@ class _translated:  # noqa: N801  (reads as a statement)
 def _passes(error: BaseException) -> bool:
     if isinstance(error, AggregatorUnreachable):
         return error.status == grpc.StatusCode.UNAVAILABLE.name
-    return isinstance(error, ChainDown | Draining | RateLimited | TooManyStreams | TooManyUploads)
+    return isinstance(error, ChainDown | Draining | RateLimited | StoreDown | TooManyStreams | TooManyUploads)

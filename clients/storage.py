@@ -1,8 +1,7 @@
 """Every object of a task, as the chain names it: read whole, compared, opened, and made good from peers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from eth_account.signers.local import LocalAccount
 
@@ -11,13 +10,13 @@ from circuits.commitment import Column, check_opening
 from circuits.errors import CommitmentMismatch, FieldError
 from circuits.fixedpoint import FixedPoint
 from circuits.srs import Srs
-from contracts.bindings import NOBODY, Market, RoundState, RoundView, TaskConfig
+from contracts.bindings import NOBODY, Market, RoundState, RoundView, TaskConfig, TaskView
+from protocol import last_model
+from protocol.last_model import KeyNotShared
 from protocol.sealing import update_context
 from store.cid import to_text
 from store.errors import InvalidCid, MalformedObject, NotAReceiver, SealError
 from store.interface import Store
-from store.kubo import KuboStore
-from store.local import ContentStore
 from store.objects import decode_model, decode_update
 from store.replicas import Condition, look_after
 from store.sealed import unseal
@@ -32,13 +31,13 @@ class TaskObject:
 
     Attributes:
         what: for people: "round 1: update of 0x...".
-        point: the commitment that its content opens.
+        point: the commitment that its content opens; None where the CID says all there is to say.
         opened: how to get at the content.
     """
 
     what: str
     cid: bytes
-    point: G1Point
+    point: G1Point | None
     opened: Open
 
 
@@ -58,21 +57,14 @@ class Checked:
     reason: str
 
 
-def store_at(place: str, *, spool_directory: Path | None = None) -> Store:
-    """The IPFS node at a URL, or the embedded store in a directory."""
-    if place.startswith(("http://", "https://")):
-        return KuboStore(place, spool_directory=spool_directory)
-    return ContentStore(Path(place))
-
-
 def objects_of(market: Market, task_id: int, account: LocalAccount | None = None) -> Iterator[TaskObject]:
     """The genesis model, the updates of every committed round, and every published model.
 
     Args:
-        account: the aggregator's, to open updates with.
+        account: the aggregator's, to open updates with, or the owner's, for a last model that is sealed.
     """
     view = market.task(task_id)
-    config = view.config
+    config, sealed_version = view.config, last_model.sealed_version(market, view)
 
     def model(data: bytes) -> Column:
         return decode_model(data, config.dim)
@@ -87,11 +79,17 @@ def objects_of(market: Market, task_id: int, account: LocalAccount | None = None
             opened = _opener(market, config, round, trainer, account)
             yield TaskObject(what=f"{name}: update of {trainer}", cid=cid, point=G1Point(*point), opened=opened)
         if round.state == RoundState.SETTLED and round.model is not None and round.model_cid is not None:
-            yield TaskObject(what=f"{name}: model", cid=round.model_cid, point=G1Point(*round.model), opened=model)
+            sealed = number + 1 == sealed_version
+            yield TaskObject(
+                what=f"{name}: model" + ", sealed" * sealed,
+                cid=round.model_cid,
+                point=G1Point(*round.model),
+                opened=_last_opener(market, view, account) if sealed else model,
+            )
 
 
 def verify_storage(
-    objects: Sequence[TaskObject], srs: Srs, store: Store, *, holder: str, peers: Sequence[Store] = ()
+    objects: Iterable[TaskObject], srs: Srs, store: Store, *, holder: str, peers: Sequence[Store] = ()
 ) -> Iterator[Checked]:
     """Checks each object, and makes good what is missing or damaged.
 
@@ -113,12 +111,14 @@ def verify_storage(
 
 def _compared(each: TaskObject, data: bytes, srs: Srs) -> tuple[bool, str]:
     """Whether the content was compared with its commitment, and what is wrong with it."""
+    if each.point is None:
+        return True, ""
     try:
         column = each.opened(data)
         if column is None:
             return False, ""
         check_opening(column, each.point, srs)
-    except (SealError, MalformedObject, FieldError) as error:
+    except (KeyNotShared, SealError, MalformedObject, FieldError) as error:
         return False, f"the bytes are no such object: {error}"
     except CommitmentMismatch:
         return True, "the content does not open the chain's commitment"
@@ -136,6 +136,15 @@ def _opener(market: Market, config: TaskConfig, round: RoundView, trainer: str, 
             return decode_update(unseal(data, account, context=context), config.dim, fmt)
         except NotAReceiver:
             return None
+
+    return opened
+
+
+def _last_opener(market: Market, view: TaskView, account: LocalAccount | None) -> Open:
+    def opened(data: bytes) -> Column | None:
+        if account is None or account.address != view.owner:
+            return None
+        return decode_model(last_model.open_sealed(data, market, view, account)[0], view.config.dim)
 
     return opened
 

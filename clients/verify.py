@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from eth_account.signers.local import LocalAccount
+from eth_utils.address import to_checksum_address
+
 from circuits.bn254 import sum_points
 from circuits.commitment import check_opening, commit, empty_column, fits_round
 from circuits.errors import CircuitError
@@ -21,9 +24,11 @@ from circuits.statement import Statement
 from clients.bundle import Bundle, BundleError, Entry, RoundRecord, TaskRecord, point_hex, point_of
 from clients.record import NotSettled, round_record, task_record
 from contracts.bindings import NOBODY, Chain, Domain, Market, proof_context
+from protocol import last_model
 from protocol.terms import UnacceptableTerms
-from store.errors import InvalidCid, MalformedObject
+from store.errors import InvalidCid, MalformedObject, SealError
 from store.objects import decode_model, model_size_limit_bytes
+from store.sealed import read_header_of, unseal
 
 MAX_LOGROWS = 22
 
@@ -62,6 +67,7 @@ class Report:
             CircuitError,
             InvalidCid,
             MalformedObject,
+            SealError,
             UnacceptableTerms,
         ) as error:
             why = str(error) or type(error).__name__
@@ -76,6 +82,7 @@ def verify_bundle(
     rpc_url: str | None = None,
     market: str | None = None,
     max_logrows: int = MAX_LOGROWS,
+    account: LocalAccount | None = None,
     listener: Callable[[str, str], None] | None = None,
 ) -> Report:
     """Checks everything in the bundle; with `rpc_url` also against that chain.
@@ -84,6 +91,7 @@ def verify_bundle(
         market: address of the market that the reader trusts; by default the bundle's own, which is then a note.
         max_logrows: refuses larger domains and circuits: they take time and memory with 2^logrows, and the bundle
             names them.
+        account: the owner's, to open a last model with that is sealed for it.
         listener: called after each check.
     Raises:
         BundleError: the task or a round's record cannot be read.
@@ -97,7 +105,7 @@ def verify_bundle(
             raise BundleError(f"task.json: 2^{logrows} rows are over --max-logrows")
     with Prover(srs_directory=bundle.srs_directory) as prover:
         _check_keys(report, task, statement, prover)
-        _check_rounds(report, bundle, task, statement, prover)
+        _check_rounds(report, bundle, task, statement, prover, account)
         if rpc_url is not None:
             _check_chain(report, bundle, task, prover, Market(Chain(rpc_url), market or task.market))
             if market is None:
@@ -126,7 +134,14 @@ def _check_keys(report: Report, task: TaskRecord, statement: Statement, prover: 
         _require("empty column", point_hex(found), task.empty_column)
 
 
-def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: Statement, prover: Prover) -> None:
+def _check_rounds(
+    report: Report,
+    bundle: Bundle,
+    task: TaskRecord,
+    statement: Statement,
+    prover: Prover,
+    account: LocalAccount | None,
+) -> None:
     # As on chain: a point and its negative share x, and neither genesis nor the empty column is anybody's update.
     previous_sum = task.empty_column
     model, used = task.genesis, {point_of(task.genesis).x, point_of(task.empty_column).x}
@@ -169,8 +184,11 @@ def _check_rounds(report: Report, bundle: Bundle, task: TaskRecord, statement: S
             moved = fold_commitment(point_of(model), accepted, task.slots)
             _require("model commitment", point_hex(moved), record.model)
             previous_sum = point_hex(sum_points(accepted)) if accepted else task.empty_column
-        with report.check(f"{name}: the model handed over opens the commitment"):
-            _check_model(bundle, f"{bundle.round_name(number)}/model.safetensors", task, record.model, prover)
+        if _is_sealed(bundle, record, task):
+            _check_sealed(report, bundle, record, task, prover, account)
+        else:
+            with report.check(f"{name}: the model handed over opens the commitment"):
+                _check_model(bundle, f"{bundle.round_name(number)}/model.safetensors", task, record.model, prover)
         model = record.model
 
 
@@ -243,6 +261,54 @@ def _check_model(bundle: Bundle, name: str, task: TaskRecord, point: str, prover
     check_opening(decode_model(data, task.dim), point_of(point), prover.srs(task.logrows))
 
 
+def _is_sealed(bundle: Bundle, record: RoundRecord, task: TaskRecord) -> bool:
+    """Whether a round's model is the task's last one, sealed for its owner."""
+    if not task.seal_last_model or record.round + 1 == task.rounds:
+        return task.seal_last_model
+    try:
+        norm, count = pace.norm(_gram(bundle, record, task.slots), [int(e.accepted) for e in record.entries])
+    except (BundleError, CircuitError):  # another check says so
+        return False
+    return pace.is_met(int(task.target_norm), norm=norm, count=count)
+
+
+def _check_sealed(
+    report: Report,
+    bundle: Bundle,
+    record: RoundRecord,
+    task: TaskRecord,
+    prover: Prover,
+    account: LocalAccount | None,
+) -> None:
+    """What can be said of the last model: with the owner's key all, without it that it is sealed for this task."""
+    name, domain = f"round {record.round + 1}", Domain(chain_id=task.chain_id, market=task.market)
+    context = last_model.model_context(domain, task.task_id, record.round + 1)
+    with report.check(f"{name}: the last model is sealed for this task and its owner, {task.owner}"):
+        sealed = bundle.sealed_model(record.round, task.dim)
+        _require("context", read_header_of(sealed.data).context.hex(), context.hex())
+        _require("receiver", sealed.share().receiver, to_checksum_address(task.owner))
+    if account is None:
+        report.notes.append(
+            f"the last model is sealed for its owner, {task.owner}: that it opens the commitment was not checked "
+            "(--key-file FILE, the owner's)"
+        )
+        return
+    with report.check(f"{name}: the sealed model opens the commitment"):
+        sealed = bundle.sealed_model(record.round, task.dim)
+        data = unseal(sealed.data, account, context=context, wrapped=sealed.key)
+        check_opening(decode_model(data, task.dim), point_of(record.model), prover.srs(task.logrows))
+
+
+def _check_shared(bundle: Bundle, record: RoundRecord, task: TaskRecord, market: Market) -> None:
+    """The chain's log has this key for the owner, and the market this object's CID."""
+    share = bundle.sealed_model(record.round, task.dim).share()
+    view = market.task(task.task_id)
+    found = [(known.cid, known.wrapped_key) for known in last_model.shares_of(market, view, share.object_id)]
+    _require("the key is in the log", (share.cid, share.wrapped_key) in found, True)
+    published = market.round(task.task_id, record.round).model_cid
+    _require("published CID", None if published is None else published.hex(), share.cid.hex())
+
+
 def _check_chain(report: Report, bundle: Bundle, task: TaskRecord, prover: Prover, market: Market) -> None:
     with report.check("the chain's task has these terms"):
         strings = [prover.srs(k) for k in task.srs_sha256]
@@ -250,6 +316,9 @@ def _check_chain(report: Report, bundle: Bundle, task: TaskRecord, prover: Prove
     for number in range(bundle.round_count()):
         with report.check(f"round {number + 1}: the chain settled exactly this"):
             _require("record", bundle.round(number), round_record(market, task.task_id, number))
+        if _is_sealed(bundle, bundle.round(number), task):
+            with report.check(f"round {number + 1}: the sealed model's key was handed over on the chain"):
+                _check_shared(bundle, bundle.round(number), task, market)
     with report.check("the chain's model commitment is the last round's"):
         last = bundle.round(bundle.round_count() - 1)
         _require("model commitment", point_hex(market.model_commitment(task.task_id)), last.model)

@@ -192,6 +192,10 @@ class StateDown(Refusal, code="STATE_UNAVAILABLE", status=grpc.StatusCode.UNAVAI
     """The aggregator's database does not answer; nothing was kept, try again."""
 
 
+class StoreDown(Refusal, code="STORE_UNAVAILABLE", status=grpc.StatusCode.UNAVAILABLE, retry_seconds=2):
+    """The IPFS node that the aggregator keeps its objects in does not answer; nothing was kept, try again."""
+
+
 class Draining(Refusal, code="DRAINING", status=grpc.StatusCode.UNAVAILABLE, retry_seconds=2):
     """The service is stopping; try again when it is back."""
 

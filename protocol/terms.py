@@ -20,6 +20,7 @@ from circuits.srs import MAX_K, Srs
 from circuits.statement import Statement
 from contracts.bindings import Anchor, Chain, TaskConfig, UntrustedVerifier, allowlist
 from contracts.bindings.deploy import check_verifier
+from protocol.last_model import rule_name_of
 from store.cid import cid_of, to_text
 from store.errors import MalformedObject
 from store.objects import decode_model
@@ -69,7 +70,7 @@ def statement_of(config: TaskConfig) -> Statement:
     Raises:
         UnacceptableTerms: an unknown rule, wrong parameters, or sizes that no circuit here has.
     """
-    outlier, _, contribution = config.rule_name.partition("+")
+    outlier, _, contribution = rule_name_of(config).partition("+")
     try:
         names = [parameter.name for parameter in rules.load(outlier, contribution).params_schema]
         if len(names) != len(config.rule_params):

@@ -5,7 +5,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,11 @@ class DevKubo:
     url: str = ""
 
     def start(self) -> None:
-        """Starts the daemon; StoreUnavailable if it does not come up."""
+        """Starts the daemon, at the address that it had before; StoreUnavailable if it does not come up."""
+        if self.url:
+            _configure(
+                self.directory / "config", {"Addresses.API": f"/ip4/127.0.0.1/tcp/{self.url.rpartition(':')[2]}"}
+            )
         (self.directory / "api").unlink(missing_ok=True)
         log = (self.directory / "daemon.log").open("ab")
         command = [str(IPFS), "daemon", *(["--offline"] if self.offline else [])]
@@ -106,7 +110,7 @@ def dev_kubo(*, offline: bool = True, directory: Path | None = None) -> Iterator
     with tempfile.TemporaryDirectory(dir=directory, prefix="kubo-") as made:
         node = DevKubo(Path(made), offline)
         node.run("init", "--empty-repo")
-        _configure(Path(made) / "config")
+        _configure(Path(made) / "config", _CONFIG)
         try:
             node.start()
             yield node
@@ -114,9 +118,9 @@ def dev_kubo(*, offline: bool = True, directory: Path | None = None) -> Iterator
             node.stop()
 
 
-def _configure(path: Path) -> None:
+def _configure(path: Path, values: Mapping[str, object]) -> None:
     config = json.loads(path.read_text())
-    for name, value in _CONFIG.items():
+    for name, value in values.items():
         *parents, last = name.split(".")
         section = config
         for parent in parents:

@@ -22,9 +22,11 @@ class Store(ABC):
 
     Attributes:
         max_object_bytes: the largest object taken or returned.
+        drafts_directory: where drafts are written.
     """
 
     max_object_bytes: int
+    drafts_directory: Path
 
     @abstractmethod
     def draft(self) -> "Draft":
@@ -92,6 +94,13 @@ class Store(ABC):
     @abstractmethod
     def collect(self) -> int:
         """Removes what nobody holds; returns how many objects (embedded store) or blocks (IPFS) went."""
+
+    def remove_drafts(self) -> int:
+        """Removes what an interrupted process left behind; only while no other process writes. Returns how many."""
+        leftovers = list(self.drafts_directory.glob(DRAFT_PREFIX + "*"))
+        for leftover in leftovers:
+            leftover.unlink(missing_ok=True)
+        return len(leftovers)
 
 
 class Draft:

@@ -19,6 +19,7 @@ from store.rpc import Refused, Rpc
 TIMEOUT_SECONDS = 60.0
 _ROOT = "/merit"
 _BLOCKS_AT_ONCE = 100
+_NO_FILE = "file does not exist"
 _TREE = {
     "cid_version": "1",
     "raw_leaves": "true",
@@ -48,12 +49,16 @@ class KuboStore(Store):
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self.max_object_bytes = max_object_bytes
-        self._spool = spool_directory or Path(tempfile.gettempdir())
-        self._spool.mkdir(parents=True, exist_ok=True)
+        self.drafts_directory = spool_directory or Path(tempfile.gettempdir())
+        self.drafts_directory.mkdir(parents=True, exist_ok=True)
         self._rpc = Rpc(url, timeout_seconds=timeout_seconds)
 
+    def check(self) -> None:
+        """StoreUnavailable unless the node answers."""
+        self._rpc.ask("version")
+
     def draft(self) -> Draft:
-        return Draft(self._spool, self.max_object_bytes, self._keep)
+        return Draft(self.drafts_directory, self.max_object_bytes, self._keep)
 
     def replace(self, data: bytes) -> bytes:
         # A node does not write a block that it believes to have, nor remove one that is pinned.
@@ -163,9 +168,15 @@ class KuboStore(Store):
 
     def _names(self, directory: str) -> list[str]:
         try:
-            return [entry["Name"] for entry in self._rpc.ask("files/ls", directory).get("Entries") or []]
-        except Refused:
-            return []
+            return [str(entry["Name"]) for entry in self._rpc.ask("files/ls", directory).get("Entries") or []]
+        except Refused as error:
+            if _NO_FILE in str(error):
+                return []
+            raise
+        except (AttributeError, KeyError, TypeError) as error:
+            raise StoreUnavailable(
+                f"files/ls: the node's answer about {directory} makes no sense ({error!r})"
+            ) from error
 
 
 def _chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -17,7 +17,6 @@ from store.cid import CHUNK_BYTES, CidBuilder, cid_of, from_text, leaf_cid, to_t
 from store.errors import CorruptContent, NotFound, TooLarge, storage_errors
 from store.interface import (
     DEFAULT_MAX_OBJECT_BYTES,
-    DRAFT_PREFIX,
     Draft,
     Store,
     require_cid,
@@ -47,7 +46,7 @@ class ContentStore(Store):
         max_object_bytes: int = DEFAULT_MAX_OBJECT_BYTES,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        self.directory = directory
+        self.directory = self.drafts_directory = directory
         self.max_object_bytes = max_object_bytes
         self._grace_seconds = grace_seconds
         directory.mkdir(parents=True, exist_ok=True)
@@ -111,13 +110,6 @@ class ContentStore(Store):
             for path in gone:
                 path.unlink()
             return len(gone)
-
-    def remove_drafts(self) -> int:
-        """Removes what an interrupted process left behind; only while no other process writes. Returns how many."""
-        leftovers = list(self.directory.glob(DRAFT_PREFIX + "*"))
-        for leftover in leftovers:
-            leftover.unlink(missing_ok=True)
-        return len(leftovers)
 
     # ------------------------------------------------------------------ private
 

@@ -81,11 +81,28 @@ def seal(data: bytes, *, receivers: Sequence[Receiver], context: bytes) -> bytes
     return b"".join(seal_pieces([data], len(data), receivers=receivers, context=context))
 
 
+def seal_for(data: bytes, receiver: Receiver, *, context: bytes) -> tuple[bytes, WrappedKey]:
+    """The bytes, sealed under a fresh key that is not in the object: whoever has only that cannot open it, not even the
+    receiver, who is handed the wrapped key some other way.
+
+    Raises:
+        MalformedSeal: too many bytes.
+    """
+    key = secrets.token_bytes(KEY_BYTES)
+    return b"".join(_sealed([data], len(data), key, (), context)), wrap_key(key, receiver)
+
+
 def seal_pieces(
     pieces: Iterable[bytes], size_bytes: int, *, receivers: Sequence[Receiver], context: bytes
 ) -> Iterator[bytes]:
     """As `seal`, a chunk at a time. TruncatedSeal if the pieces have another size than was said."""
-    key = secrets.token_bytes(KEY_BYTES)
+    yield from _sealed(pieces, size_bytes, secrets.token_bytes(KEY_BYTES), receivers, context)
+
+
+def _sealed(
+    pieces: Iterable[bytes], size_bytes: int, key: bytes, receivers: Sequence[Receiver], context: bytes
+) -> Iterator[bytes]:
+    """Under a key that seals nothing else."""
     _check(size_bytes, context, [receiver.address for receiver in receivers])
     wrapped = tuple(wrap_key(key, receiver) for receiver in receivers)
     header = Header(size_bytes=size_bytes, object_id=object_id(key), context=context, wrapped_keys=wrapped).to_bytes()

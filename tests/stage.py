@@ -36,7 +36,7 @@ from circuits.srs import Srs
 from circuits.statement import Statement
 from clients.follow import follow
 from clients.service import AggregatorClient
-from contracts.bindings import Chain, Market, TaskConfig, artifacts, eip712
+from contracts.bindings import Chain, KeyBoard, Market, TaskConfig, artifacts, eip712
 from contracts.bindings.deploy import create
 from contracts.bindings.devchain import LocalChain
 from process.keyfile import create_key_file
@@ -100,8 +100,8 @@ class StagePool:
 
     elsewhere = False
 
-    def __init__(self, prover: Prover, store_directory: Path, budget_bytes: int) -> None:
-        self._seat = StageSeat(prover, store_directory, budget_bytes)
+    def __init__(self, prover: Prover, place: str, budget_bytes: int) -> None:
+        self._seat = StageSeat(prover, place, budget_bytes)
 
     async def open(self) -> list["StageSeat"]:
         return [self._seat]
@@ -113,9 +113,9 @@ class StageSeat:
     name = "the stage"
     machine = "here"
 
-    def __init__(self, prover: Prover, store_directory: Path, budget_bytes: int) -> None:
+    def __init__(self, prover: Prover, place: str, budget_bytes: int) -> None:
         self.budget_bytes = budget_bytes
-        self._bench, self._store_directory = Bench(prover), store_directory
+        self._bench, self._place = Bench(prover), place
         self._unwanted = threading.Event()
 
     async def make(self, job: Job, report: Report) -> None:
@@ -125,7 +125,7 @@ class StageSeat:
             report(*step)
             return not self._unwanted.is_set()
 
-        await asyncio.to_thread(self._bench.make, job, Inputs(self._store_directory), progress)
+        await asyncio.to_thread(self._bench.make, job, Inputs(self._place), progress)
 
     async def take(self) -> Proof:
         return self._bench.take()
@@ -163,6 +163,7 @@ class Stage:
         argument, _ = create(self.chain, self.owner, artifacts.update_argument())
         address, _ = create(self.chain, self.owner, artifacts.market(), argument)
         self.market = Market(self.chain, address)
+        self.board = KeyBoard.deploy(self.chain, self.owner)
         self.owner_signer = CallSigner(self.owner, self.market.domain)
         self.prover = ReferenceProver(shared, directory / "keys")
         self.budget_bytes = 1 << 40
@@ -197,13 +198,14 @@ class Stage:
             "poll_seconds": 0.05,
             "drain_seconds": 10,
             "open_when_joined": TRAINERS,
+            "key_board": self.board.address,
         }
         return AggregatorConfig.model_validate(fields | changes)
 
     def aggregator(self, **changes: object) -> Aggregator:
         """One that is not running."""
         config = self.config(**changes)
-        pool = StagePool(self.prover, config.data_directory / "objects", self.budget_bytes)
+        pool = StagePool(self.prover, config.objects, self.budget_bytes)
         return Aggregator(config, prover=self.prover, pool=pool)
 
     @asynccontextmanager

@@ -13,20 +13,24 @@ from circuits.proof import Proof
 from circuits.prover import Prover
 from circuits.srs import Srs
 from store.cid import cid_of
-from store.local import ContentStore
 from store.objects import decode_model, decode_update
+from store.places import is_node, store_at
 from store.sealed import open_with_key
 
 
 class Inputs:
-    """What a job is about: bytes that were sent along, or else those of a directory that the worker shares.
+    """What a job is about: bytes that were sent along, or else those of a store that the worker shares.
 
     Either way they are what their CIDs say.
+
+    Args:
+        place: the store's directory, or an IPFS node's URL; "" if there is none to share.
     """
 
-    def __init__(self, directory: Path, sent: Iterable[bytes] = ()) -> None:
+    def __init__(self, place: str, sent: Iterable[bytes] = ()) -> None:
         self._sent = {cid_of(data): data for data in sent}
-        self._store = ContentStore(directory) if directory.is_dir() else None
+        shared = is_node(place) or (place and Path(place).is_dir())
+        self._store = store_at(place) if shared else None
 
     def missing(self, cids: Sequence[bytes]) -> list[bytes]:
         """Those that have to be sent."""

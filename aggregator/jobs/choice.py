@@ -5,10 +5,10 @@ from aggregator.jobs.cluster import RayPool
 from aggregator.jobs.local import Directories, LocalPool
 from aggregator.jobs.pool import Pool
 from circuits.prover import Prover
-from store.local import ContentStore
+from store.interface import Store
 
 
-def pool_of(config: AggregatorConfig, store: ContentStore, prover: Prover) -> Pool:
+def pool_of(config: AggregatorConfig, store: Store, prover: Prover) -> Pool:
     """The cluster, if one is named; processes of this machine otherwise.
 
     Raises:
@@ -19,7 +19,7 @@ def pool_of(config: AggregatorConfig, store: ContentStore, prover: Prover) -> Po
             config.ray_address, store=store, workers=config.proof_workers, memory_bytes=config.proof_memory_bytes
         )
     return LocalPool(
-        directories=Directories(store=store.directory, srs=prover.srs_directory, keys=prover.keys_directory),
+        directories=Directories(store=config.objects, srs=prover.srs_directory, keys=prover.keys_directory),
         workers=config.proof_workers,
         memory_bytes=config.proof_memory_bytes,
     )

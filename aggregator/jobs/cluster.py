@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from aggregator.errors import WorkerLost
@@ -19,6 +18,7 @@ from circuits.proof import Proof
 from circuits.prover import Prover
 from circuits.worker import Here, outcome_of, result_of
 from process.errors import ConfigurationError
+from store.interface import Store
 from store.local import ContentStore
 
 _REACH_SECONDS = 10.0
@@ -31,7 +31,7 @@ _CALLS_AT_ONCE = 3
 class RayPool:
     """Args:
     address: of the cluster's head, HOST:PORT.
-    store: the inputs; workers that do not see its directory are sent the bytes.
+    store: the inputs; workers that do not see its directory, or of an IPFS node, are sent the bytes.
     workers: how many jobs may run at once, one CPU of the cluster each.
     memory_bytes: what they may take together on one machine; by default what is available there.
     """
@@ -42,7 +42,7 @@ class RayPool:
         self,
         address: str,
         *,
-        store: ContentStore,
+        store: Store,
         workers: int,
         memory_bytes: int | None = None,
         silence_seconds: float = SILENCE_SECONDS,
@@ -80,10 +80,12 @@ class RayPool:
 class RaySeat:
     """A seat of `RayPool`."""
 
-    def __init__(self, ray: Any, store: ContentStore, *, memory_bytes: int | None, silence_seconds: float) -> None:
+    def __init__(self, ray: Any, store: Store, *, memory_bytes: int | None, silence_seconds: float) -> None:
         self.machine, self.budget_bytes = "", 0
         self._ray = ray
         self._store = store
+        # A node listens on loopback, which is another one on each machine.
+        self._place = str(store.directory) if isinstance(store, ContentStore) else ""
         self._memory_bytes = memory_bytes
         self._silence_seconds = silence_seconds
         self._name = "none"
@@ -94,9 +96,9 @@ class RaySeat:
         return self._name
 
     async def make(self, job: Job, report: Report) -> None:
-        missing = await self._ask(self._stand.missing.remote(self._store.directory, job.cids))
+        missing = await self._ask(self._stand.missing.remote(self._place, job.cids))
         sent = [self._ray.put(await asyncio.to_thread(self._store.get, cid)) for cid in missing]
-        making = self._stand.make.remote(job, self._store.directory, *sent)
+        making = self._stand.make.remote(job, self._place, *sent)
         await self._follow(_future(making), report)
         result_of(await self._ask(making))
 
@@ -162,13 +164,13 @@ class Stand:
         """The node's id, this process's, and what proofs may take here."""
         return _library().get_runtime_context().get_node_id(), os.getpid(), default_budget_bytes()
 
-    def missing(self, directory: Path, cids: Sequence[bytes]) -> list[bytes]:
-        return Inputs(directory).missing(cids)
+    def missing(self, place: str, cids: Sequence[bytes]) -> list[bytes]:
+        return Inputs(place).missing(cids)
 
-    def make(self, job: Job, directory: Path, *sent: bytes) -> tuple[None] | CircuitError:
+    def make(self, job: Job, place: str, *sent: bytes) -> tuple[None] | CircuitError:
         self._unwanted.clear()
         self._step = ("", 0, 0)
-        return outcome_of(self._bench.make, job, Inputs(directory, sent), self._tell)
+        return outcome_of(self._bench.make, job, Inputs(place, sent), self._tell)
 
     def look(self) -> tuple[str, int, int]:
         return self._step

@@ -28,9 +28,13 @@ MACHINE = "here"
 
 @dataclass(frozen=True, kw_only=True)
 class Directories:
-    """Where a worker finds what it needs."""
+    """Where a worker finds what it needs.
 
-    store: Path
+    Attributes:
+        store: the content store's directory, or an IPFS node's URL.
+    """
+
+    store: str
     srs: Path
     keys: Path
 

@@ -37,7 +37,8 @@ class Models(ModelsServiceServicer):
     async def GetModelInfo(  # noqa: N802
         self, request: GetModelInfoRequest, context: Context
     ) -> GetModelInfoResponse:
-        return GetModelInfoResponse(model=_message(await self._model(request.task_id, request.version)))
+        model = await self._model(request.task_id, request.version)
+        return GetModelInfoResponse(model=_message(model), manifest=model.manifest)
 
     async def DownloadModel(  # type: ignore[override]  # noqa: N802
         self, request: DownloadModelRequest, context: Context

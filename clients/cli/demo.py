@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clients.cli.options import JsonOption, RpcOption
+from clients.cli.options import JsonOption, KeyOption, PasswordOption, RpcOption
 from clients.cli.reporting import emit, notes, reporting
 from process.exits import Exit
 
@@ -62,11 +62,17 @@ def verify(
     rpc: RpcOption = None,
     market: Annotated[str | None, typer.Option(help="Address of the market that you trust.")] = None,
     max_logrows: Annotated[int, typer.Option(help="Refuse larger domains: 2^k rows take 128 bytes each.")] = 22,
+    key_file: KeyOption = None,
+    password_file: PasswordOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Checks a finished task again: offline from its files alone, and against a chain if one is given."""
+    """Checks a finished task again: offline from its files alone, and against a chain if one is given.
+
+    A last model that is sealed for the task's owner is opened with the owner's key; without it, all else is checked.
+    """
     from clients.bundle import Bundle
     from clients.verify import verify_bundle
+    from process.keyfile import load_account
 
     console = notes(as_json)
 
@@ -74,7 +80,10 @@ def verify(
         console.print(f"[red]✗[/red] {what}: {escape(why)}" if why else f"[green]✓[/green] {what}")
 
     def work() -> None:
-        report = verify_bundle(Bundle(path), rpc_url=rpc, market=market, max_logrows=max_logrows, listener=show)
+        account = load_account(key_file, password_file=password_file) if key_file else None
+        report = verify_bundle(
+            Bundle(path), rpc_url=rpc, market=market, max_logrows=max_logrows, account=account, listener=show
+        )
         for note in report.notes:
             console.print(f"[yellow]![/yellow] {escape(note)}")
         if as_json:

@@ -98,6 +98,7 @@ def explained(error: Exception) -> tuple[Exit, str]:
         PasswordMissing,
         WrongPassword,
     )
+    from protocol.last_model import KeyNotShared
     from protocol.refusals import Refusal
     from protocol.terms import UnacceptableTerms
     from store.errors import InvalidPublicKey, StorageFull, StoreError, StoreUnavailable
@@ -133,6 +134,7 @@ def explained(error: Exception) -> tuple[Exit, str]:
         (ScriptError, Exit.SCRIPT, ""),
         (Refusal, Exit.FAILED, ""),
         (UnacceptableTerms, Exit.FAILED, "Take no part in this task, or ask its owner about that term."),
+        (KeyNotShared, Exit.FAILED, "Only the owner's key opens it, once the aggregator has settled the last round."),
         (StoreUnavailable, Exit.FAILED, "Is the IPFS node up? Its RPC is what --store or --peer names."),
         (StorageFull, Exit.FAILED, "Nothing was kept, nothing was lost: make room and try again."),
         (InvalidPublicKey, Exit.FAILED, "Somebody stands in for the task's aggregator: is its address the right one?"),

@@ -37,27 +37,29 @@ def verify(
 ) -> None:
     """Checks every object of a task against the chain and its CID, and makes good from peers what is lost.
 
-    With the aggregator's key, updates are opened as well.
+    What follows from whole models (each round's accepted sum, and its manifest) is checked after them.
+    With the aggregator's key, updates are opened as well; with the owner's, a last model that is sealed.
     """
 
     def work() -> None:
         from circuits import paths
         from circuits.srs import Srs
-        from clients.storage import objects_of, store_at, verify_storage
+        from clients.manifests import derived_objects
+        from clients.storage import objects_of, verify_storage
         from contracts.bindings import Chain, Market
         from process.keyfile import load_account
         from protocol.holders import holder_of
+        from store.places import store_at
 
         account = load_account(key_file, password_file=password_file) if key_file else None
         on_chain = Market(Chain(rpc), market)
         srs = Srs.find(paths.srs_directory(), on_chain.task(task).config.k)
-        objects, found = list(objects_of(on_chain, task, account)), []
+        here, peers, found = store_at(store), [store_at(place) for place in peer or ()], []
         out = notes(as_json)
-        for checked in verify_storage(
-            objects, srs, store_at(store), holder=holder_of(task), peers=[store_at(place) for place in peer or ()]
-        ):
-            found.append(checked)
-            out.print(_line(checked))
+        for objects in (objects_of(on_chain, task, account), derived_objects(on_chain, task, here)):
+            for checked in verify_storage(objects, srs, here, holder=holder_of(task), peers=peers):
+                found.append(checked)
+                out.print(_line(checked))
         document = {"ok": not any(each.reason for each in found), "objects": [_document(each) for each in found]}
         emit(document, as_json=as_json, draw=lambda console: _sum_up(console, found))
         if not document["ok"]:

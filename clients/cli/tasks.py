@@ -24,6 +24,7 @@ from process.exits import Exit
 if TYPE_CHECKING:
     from clients.connection import UserConfig
     from clients.offer_file import OfferFile
+    from clients.owner import CheckedModel
     from clients.parameters import Vector
     from clients.tasks import TokenDocument
 
@@ -144,6 +145,56 @@ def show(
             raise typer.Exit(Exit.FAILED)
 
     reporting(work, as_json=as_json)
+
+
+@tasks.command()
+def model(
+    task: TaskArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where the model goes, as safetensors.")],
+    version: Annotated[
+        int | None, typer.Option(min=0, help="0 is the first model, R the one after round R; default: the newest.")
+    ] = None,
+    config: ConfigOption = None,
+    key_file: KeyOption = None,
+    password_file: PasswordOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetches a model from the aggregator, and checks it against the commitment on chain.
+
+    A last model that is sealed for the task's owner needs the owner's key. Reads the sections [chain] and [client].
+    """
+
+    def work() -> None:
+        from clients.connection import configured
+        from process import logs
+        from store.cid import to_text
+
+        logs.configure("warning", human=True, aside=True)
+        found = configured(config_file(config), {"key_file": key_file, "password_file": password_file})
+        with notes(as_json).status("fetching and checking the model"):
+            fetched = asyncio.run(_fetch(found, task, version))
+        out.write_bytes(fetched.data)
+        sealed = fetched.sealed is not None
+        document = {"task_id": task, "version": fetched.version, "cid": to_text(fetched.cid), "sealed": sealed}
+        how = ", unsealed with your key" if sealed else ""
+        said = f"[green]✓[/green] model {fetched.version} of task {task} opens the commitment on chain{how}: {out}"
+        emit(document, as_json=as_json, draw=lambda console: console.print(said, soft_wrap=True))
+
+    reporting(work, as_json=as_json)
+
+
+async def _fetch(config: "UserConfig", task_id: int, version: int | None) -> "CheckedModel":
+    from clients.connection import connected
+    from clients.owner import AsyncOwner
+
+    async with connected(config) as connection:
+        owner = AsyncOwner(
+            market=connection.market,
+            aggregator=connection.aggregator,
+            account=connection.account,
+            prover=connection.prover,
+        )
+        return await owner.model(task_id, version)
 
 
 @tasks.command()

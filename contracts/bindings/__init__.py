@@ -15,16 +15,20 @@ from contracts.bindings.errors import (
     ChainUnavailable,
     InsufficientFunds,
     InvalidTransaction,
+    KeyUnknown,
     LocalChainFailed,
     MalformedTask,
     NotAContract,
     TransactionReplaced,
     TransactionReverted,
     TransactionTimeout,
+    TransactionUnknown,
+    UntrustedBoard,
     UntrustedVerifier,
     ValueOutOfRange,
     WrongChain,
 )
+from contracts.bindings.keyboard import KeyBoard, KeyShare, check_board, shared_in, shared_with
 from contracts.bindings.market import Market
 from contracts.bindings.records import (
     NATIVE,
@@ -43,6 +47,7 @@ from contracts.bindings.records import (
     TaskView,
 )
 from contracts.bindings.signed import Journal, Signed
+from contracts.bindings.signer_key import public_key_of
 from contracts.bindings.token import Denomination, Token, allow, token_of
 
 __all__ = [
@@ -61,6 +66,9 @@ __all__ = [
     "InsufficientFunds",
     "InvalidTransaction",
     "Journal",
+    "KeyBoard",
+    "KeyShare",
+    "KeyUnknown",
     "LocalChainFailed",
     "MalformedTask",
     "Market",
@@ -82,19 +90,25 @@ __all__ = [
     "TransactionReplaced",
     "TransactionReverted",
     "TransactionTimeout",
+    "TransactionUnknown",
+    "UntrustedBoard",
     "UntrustedVerifier",
     "UpdateCommitment",
     "ValueOutOfRange",
     "WrongChain",
     "allow",
+    "check_board",
     "check_verifier",
     "cid_digest",
     "created_task",
     "deploy",
     "proof_context",
+    "public_key_of",
     "read_creation",
     "register_vka",
     "relay",
+    "shared_in",
+    "shared_with",
     "sign_create_task",
     "token_of",
     "vka_digest",

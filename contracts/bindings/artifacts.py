@@ -56,6 +56,12 @@ def update_argument() -> Artifact:
 
 
 @cache
+def key_board() -> Artifact:
+    """Where keys are handed over. Raises ArtifactMissing unless `forge build` has run."""
+    return forge("KeyBoard")
+
+
+@cache
 def forge(contract: str, source: str | None = None) -> Artifact:
     """A contract that forge built from `source` (default: a file of the same name).
 

@@ -31,7 +31,7 @@ from web3.exceptions import (
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
-from web3.types import FilterParams, LogReceipt, Nonce, RPCEndpoint, RPCResponse, TxParams, TxReceipt, Wei
+from web3.types import FilterParams, LogReceipt, Nonce, RPCEndpoint, RPCResponse, TxData, TxParams, TxReceipt, Wei
 
 from contracts.bindings import artifacts
 from contracts.bindings.errors import (
@@ -41,6 +41,7 @@ from contracts.bindings.errors import (
     TransactionReplaced,
     TransactionReverted,
     TransactionTimeout,
+    TransactionUnknown,
     WrongChain,
 )
 from contracts.bindings.market_errors import reverted
@@ -239,6 +240,17 @@ class Chain:
             except Web3RPCError as error:
                 raise ChainRefused(_message(error)) from error
         return self.wait(HexBytes(transaction.hash))
+
+    def transaction(self, tx_hash: bytes) -> TxData:
+        """A mined transaction, as the node has it.
+
+        Raises:
+            TransactionUnknown: it does not have it. ChainUnavailable.
+        """
+        try:
+            return self._ask(lambda: self.w3.eth.get_transaction(HexBytes(tx_hash)))
+        except TransactionNotFound as error:
+            raise TransactionUnknown(HexBytes(tx_hash).to_0x_hex()) from error
 
     def receipt(self, tx_hash: bytes) -> TxReceipt | None:
         """The receipt of a transaction; None if the chain does not have it, or no longer."""

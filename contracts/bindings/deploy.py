@@ -33,7 +33,7 @@ class Deployment:
 
     Attributes:
         market: the market. update_argument: what it checks update arguments with. verifier: of the rules' proofs.
-        key_board: where keys of sealed objects are handed over.
+        key_board: where keys of sealed models are handed over.
         block: from which on the market's logs can be.
     """
 
@@ -62,7 +62,7 @@ def deploy(chain: Chain, account: LocalAccount, listener: Listener = lambda *_: 
     verifier, _ = made("verifier", artifacts.verifier())
     update_argument, _ = made("update_argument", artifacts.update_argument())
     market, block = made("market", artifacts.market(), update_argument)
-    key_board, _ = made("key_board", artifacts.forge("KeyBoard"))
+    key_board, _ = made("key_board", artifacts.key_board())
     check_verifier(chain, verifier)
     return Deployment(
         market=market,
@@ -76,7 +76,7 @@ def deploy(chain: Chain, account: LocalAccount, listener: Listener = lambda *_: 
 
 def deployment_gas() -> int:
     """Most gas that `deploy` takes, by the rules of Ethereum itself (ArtifactMissing)."""
-    parts = (artifacts.verifier(), artifacts.update_argument(), artifacts.market(), artifacts.forge("KeyBoard"))
+    parts = (artifacts.verifier(), artifacts.update_argument(), artifacts.market(), artifacts.key_board())
     return sum(map(_creation_gas, parts))
 
 

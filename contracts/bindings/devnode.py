@@ -225,7 +225,9 @@ class DevNode:
         if key not in self._found:
             return None
         block, index = self._locate(key)
-        return _wire(serialize_transaction(block, block.transactions[index], index, False))
+        transaction: dict[str, Any] = dict(serialize_transaction(block, block.transactions[index], index, False))
+        transaction["input"] = transaction.pop("data")  # as Ethereum's nodes call it
+        return _wire(transaction)
 
     def _get_receipt(self, tx_hash: str) -> Any:
         key = _bytes(tx_hash)

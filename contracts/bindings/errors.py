@@ -185,5 +185,41 @@ class UntrustedVerifier(BindingsError):
         self.address = address
 
 
+class UntrustedBoard(BindingsError):
+    """The code at an address is not a key board's.
+
+    Attributes:
+        address: where it was looked for.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"the code at {address} is not the key board's")
+        self.address = address
+
+
+class KeyUnknown(BindingsError):
+    """An account's public key does not follow from a transaction: another account signed it.
+
+    Attributes:
+        address: the account's.
+    """
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"public key of {address}: {reason}")
+        self.address = address
+
+
+class TransactionUnknown(BindingsError):
+    """The node does not have a transaction that was mined: it is catching up, or has forgotten it.
+
+    Attributes:
+        tx_hash: as text.
+    """
+
+    def __init__(self, tx_hash: str) -> None:
+        super().__init__(f"transaction {tx_hash}: the node does not have it; ask one that keeps old transactions")
+        self.tx_hash = tx_hash
+
+
 class LocalChainFailed(BindingsError):
     """A local chain's process did not start."""

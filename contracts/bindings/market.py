@@ -80,6 +80,10 @@ class Market:
         """Id of the task that a mined call has created."""
         return self._own(receipt, "TaskCreated").task_id
 
+    def creation_transaction(self, view: TaskView) -> bytes:
+        """Hash of the transaction that created a task."""
+        return bytes(HexBytes(self._created(view.task_id, view.created_at_block).tx_hash))
+
     def created_by(self, data: bytes) -> TaskConfig:
         """Terms of the task that a call with this data creates. Raises ValueError, and what decoding raises."""
         fn, args = self._contract.decode_function_input(cast(Any, HexBytes(data)))

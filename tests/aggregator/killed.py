@@ -48,7 +48,7 @@ def run(config: AggregatorConfig, keys: Path, marks: Path, log: Path, point: Poi
     protocol.terms.check_verifier = lambda chain, verifier: None  # type: ignore[attr-defined]
     with Prover() as shared:
         prover = ReferenceProver(shared, keys)
-        pool = StagePool(prover, config.data_directory / "objects", _BUDGET_BYTES)
+        pool = StagePool(prover, config.objects, _BUDGET_BYTES)
         asyncio.run(_serve(Aggregator(config, prover=prover, pool=pool, boundary=Boundaries(marks, point))))
     sys.stdout.flush()
 

@@ -26,9 +26,12 @@ from circuits.prover import Prover
 from clients.errors import AggregatorUnreachable
 from clients.follow import follow
 from clients.service import AggregatorClient
+from contracts.bindings import shared_in, shared_with
 from contracts.bindings.devchain import anvil_chain
 from process.logs import get
+from protocol.last_model import open_sealed
 from protocol.refusals import Refusal
+from store.cid import cid_of
 from store.objects import decode_model
 from tests.aggregator.killed import Point, points, run
 from tests.stage import STATEMENT, TRAINERS, Stage
@@ -68,6 +71,7 @@ class Play:
     stage: Stage
     directory: Path
     point: Point | None
+    terms: dict[str, object] = field(default_factory=dict)
     task_id: int = 0
     receipts: dict[str, Receipt] = field(default_factory=dict)
     journal: list[tuple[int, Step]] = field(default_factory=list)
@@ -85,7 +89,7 @@ class Play:
 
     async def run(self) -> None:
         self.directory.mkdir()
-        self.task_id = await self.stage.create_task(rounds=1)
+        self.task_id = await self.stage.create_task(rounds=1, **self.terms)  # type: ignore[arg-type]
         port = _free_port()
         async with _standing_chain(self.stage) as moving, AggregatorClient(f"127.0.0.1:{port}") as client:
             keeping = asyncio.create_task(self._keep_alive(port, moving))
@@ -156,6 +160,38 @@ async def test_a_kill_anywhere_loses_and_repeats_nothing(share: int, stage: Stag
         await play.run()
         assert play.killed, point
         check(play)
+
+
+@pytest.mark.slow
+async def test_a_kill_around_a_handover_loses_and_repeats_nothing(stage: Stage) -> None:
+    """A sealed last model: the object is there before its key, and the key comes once, with the settlement."""
+    terms = {"rule_name": STATEMENT.rule.name + "+sealed"}
+    recorded = Play(stage, stage.directory / "recorded", None, terms)
+    await recorded.run()
+    check_handover(recorded)
+    found = points(recorded.marks)
+    handing = [point for point in found[found.index(Point("state.judge", 1)) :] if point.boundary != UNSTEADY]
+    passed = [point.boundary for point in handing]
+    order = ["store.model", "state.put_model", "chain.sent", "chain.mined", "state.settle"]
+    assert [passed.index(boundary) for boundary in order] == sorted(passed.index(boundary) for boundary in order)
+    for number, point in enumerate(handing[:-1]):  # after the last one there is nothing to go on with
+        play = Play(stage, stage.directory / f"{number}", point, terms)
+        await play.run()
+        assert play.killed, point
+        check_handover(play)
+
+
+def check_handover(play: Play) -> None:
+    stage = play.stage
+    view = stage.market.task(play.task_id)
+    [share] = shared_with(stage.chain, stage.owner.address, from_block=view.created_at_block)
+    [settled] = [e for e in stage.market.events(play.task_id) if e.name == "RoundSettled"]
+    receipt = stage.chain.receipt(bytes.fromhex(settled.tx_hash[2:]))
+    assert receipt is not None
+    assert shared_in(receipt, stage.owner.address) == [share], play.point
+    assert share.cid == cid_of(play.model) == stage.market.round(play.task_id, 0).model_cid
+    play.model, _ = open_sealed(play.model, stage.market, view, stage.owner)
+    check(play)
 
 
 def _chosen(found: list[Point]) -> list[Point]:

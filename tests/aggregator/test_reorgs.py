@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,19 @@ from hexbytes import HexBytes
 
 from aggregator.errors import DeepReorg
 from aggregator.finality import DEPTH_BLOCKS
+from aggregator.handover import Handover
+from aggregator.outbox import Outbox
 from aggregator.records import Step
+from aggregator.service import Aggregator
 from circuits.bn254 import G1Point
 from circuits.commitment import check_opening
 from circuits.prover import Prover
 from clients.service import AggregatorClient
-from contracts.bindings import RoundState, TaskState
+from contracts.bindings import RoundState, TaskState, shared_with
 from contracts.bindings.devchain import advance_time, anvil_chain
 from protocol import refusals
+from protocol.last_model import open_sealed
+from store.cid import to_text
 from store.objects import decode_model
 from tests.stage import STATEMENT, TRAINERS, Stage
 
@@ -365,3 +371,54 @@ def test_chains_of_value_are_followed_by_default(stage: Stage, monkeypatch: pyte
     aggregator = stage.aggregator(data_directory=stage.directory / "other")
     assert aggregator.tools.finality.depth_blocks == DEPTH_BLOCKS
     aggregator.close()
+
+
+async def test_a_handover_that_is_gone_is_sent_again_with_the_same_key(stage: Stage) -> None:
+    async with stage.running(reorg_depth_blocks=DEPTH) as (aggregator, client):
+        task_id, journal = await begin(stage, client, rounds=1, rule_name=STATEMENT.rule.name + "+sealed")
+        await stage.send(client, task_id, 0)
+        await journal.until(0, Step.COMMITTED)
+        mine(stage)
+        first = await journal.until(0, Step.PUBLISHED)
+        owner, begun = stage.owner.address, stage.market.task(task_id).created_at_block
+        [given] = shared_with(stage.chain, owner, from_block=begun)
+        sealed = aggregator.tools.state.model(task_id, 1)
+        reorganise(stage, 2)
+        assert shared_with(stage.chain, owner, from_block=begun) == []
+        await journal.until(0, Step.PUBLISHED, after=first)
+        await journal.end(stage)
+        assert shared_with(stage.chain, owner, from_block=begun) == [given]
+        assert aggregator.tools.state.model(task_id, 1) == sealed
+    assert happened(stage, task_id)["RoundSettled"] == 1
+
+
+async def test_a_round_that_went_another_way_has_another_last_model(stage: Stage) -> None:
+    """The commit is gone, and one of its trainers with it: what was sealed before is not what is handed over."""
+    async with stage.running(reorg_depth_blocks=2 * DEPTH) as (aggregator, client):
+        task_id, journal = await begin(stage, client, rounds=1, rule_name=STATEMENT.rule.name + "+sealed")
+        mine(stage, DEPTH)
+        sent = await stage.send(client, task_id, 0)
+        await journal.until(0, Step.COMMITTED)
+        state, handover = aggregator.tools.state, machine_of(aggregator, task_id)
+        judged = [replace(update, accepted=True) for update in state.updates(task_id, 0)]
+        one, other = await handover.model(0, judged), await handover.model(0, judged[:-1])
+        assert one.point != other.point
+        assert one.cid != other.cid
+        assert await handover.model(0, judged[:-1]) == other == state.model(task_id, 1)
+        for path in (stage.directory / "aggregator" / "objects").glob(f"??/{to_text(other.cid)}"):
+            path.unlink()
+        assert (await handover.model(0, judged[:-1])).cid not in (one.cid, other.cid)
+        mine(stage, 2 * DEPTH)
+        await journal.until(0, Step.PUBLISHED)
+        await journal.end(stage)
+        data = await client.download_model(task_id, 1, limit_bytes=1 << 20)
+        opened, _ = open_sealed(data, stage.market, stage.market.task(task_id), stage.owner)
+        check_opening(decode_model(opened, STATEMENT.dim), G1Point(*stage.market.model_commitment(task_id)), stage.srs)
+        assert len(sent) == TRAINERS
+
+
+def machine_of(aggregator: Aggregator, task_id: int) -> Handover:
+    """A handover of a task that is served."""
+    task, tools = aggregator.registry.tasks[task_id], aggregator.tools
+    assert task.derived is not None
+    return Handover(task, task.derived, tools, Outbox(task_id, tools))

@@ -6,6 +6,7 @@ from tests.attacks.catalogue import exists
 
 SETTLEMENT = "tests/attacks/test_settlement.py"
 CLIENTS = "tests/clients/test_trainer.py"
+LAST = "tests/aggregator/test_last_model.py"
 MARKET = "tests/contracts/test_market.py"
 
 ATTACKS = {
@@ -40,6 +41,8 @@ ATTACKS = {
     "no settlement, and trainers collect": f"{CLIENTS}::test_trainers_end_a_round_that_was_never_settled",
     "a model that is not the sum": f"{CLIENTS}::test_an_owner_is_told_of_a_model_that_is_not_the_sum",
     "a model that trainers must not start from": f"{CLIENTS}::test_a_model_that_is_not_the_chains_is_not_trained_from",
+    "a last model that is another one": f"{LAST}::test_an_owner_is_told_of_a_last_model_that_is_another_one",
+    "a last model in the clear": f"{LAST}::test_an_owner_is_told_of_a_last_model_in_the_clear",
     "a receipt that is none": f"{CLIENTS}::test_receipts_are_checked",
 }
 

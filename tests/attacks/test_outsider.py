@@ -6,6 +6,7 @@ from tests.attacks.catalogue import exists
 
 INTAKE = "tests/aggregator/test_intake.py"
 MACHINE = "tests/aggregator/test_machine.py"
+LAST = "tests/aggregator/test_last_model.py"
 MARKET = "contracts/test/Market.t.sol"
 PAYMENTS = "contracts/test/Payments.t.sol"
 
@@ -24,6 +25,7 @@ ATTACKS = {
     "a flood of strangers": f"{INTAKE}::test_strangers_take_no_place",
     "unsigned calls": f"{INTAKE}::test_signature_is_refused",
     "expired calls": f"{INTAKE}::test_late_update_is_refused",
+    "a settlement without the last model's key": f"{LAST}::test_a_settlement_by_somebody_else_is_followed_by_the_key",
     "calls after a window": f"{MARKET}::test_settleWithinItsWindow",
     "joining unasked": "tests/contracts/test_membership.py::test_an_allow_list_lets_in_its_members_alone",
     "re-entrancy through a token": f"{PAYMENTS}::test_tokensCannotReenter",

@@ -190,6 +190,8 @@ async def test_defaults_of_a_task_are_terms_that_hold(place: Place) -> None:
     config = place.stage.market.task(task).config
     assert (config.rule_name, config.rule_params, config.quorum) == ("multi_krum+projection", (1,), 5)
     assert config.bond_wei == config.reward_per_round_wei == REWARD_WEI
+    sealed = await place.owner(offered(np.zeros(5), slots=8, rule_params=None, seal_last_model=True))
+    assert place.stage.market.task(sealed).config.rule_name == "multi_krum+projection+sealed"
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ def test_terms_with_the_configuration_s_addresses(tmp_path: Path) -> None:
     offer = read_offer(tmp_path / "task.toml", aggregator=ADDRESS, verifier=OTHER)
     assert (offer.aggregator, offer.verifier) == (ADDRESS, OTHER)
     assert offer_of(offer).reward_per_round_wei == 10**21
+    assert not offer_of(offer).seal_last_model
+    (tmp_path / "task.toml").write_text("seal_last_model = true\n" + TERMS)
+    assert offer_of(read_offer(tmp_path / "task.toml", aggregator=ADDRESS, verifier=OTHER)).seal_last_model
     (tmp_path / "task.toml").write_text(f'aggregator = "{OTHER}"\n' + TERMS)
     assert read_offer(tmp_path / "task.toml", aggregator=ADDRESS, verifier=OTHER).aggregator == OTHER
 

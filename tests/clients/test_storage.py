@@ -2,25 +2,35 @@
 
 import asyncio
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from eth_account.signers.local import LocalAccount
 from typer.testing import CliRunner
 
 from aggregator.records import Step
+from circuits.bn254 import G1Point
+from circuits.commitment import check_opening
 from clients.cli import app
-from clients.storage import Checked, TaskObject, objects_of, store_at, verify_storage
+from clients.manifests import derived_objects
+from clients.service import AggregatorClient
+from clients.storage import Checked, TaskObject, objects_of, verify_storage
 from process.exits import Exit
+from process.keyfile import create_key_file
 from protocol.holders import holder_of
 from store.cid import cid_of, from_text
 from store.devnode import dev_kubo
 from store.interface import Store
 from store.kubo import KuboStore
 from store.local import ContentStore
-from store.objects import encode_model
+from store.manifest import decode_manifest
+from store.objects import decode_model, encode_model
+from store.places import store_at
 from store.replicas import Condition, copy
-from tests.stage import TRAINERS, Stage
+from tests.stage import STATEMENT, TRAINERS, Stage
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +45,13 @@ class Finished:
 
     def objects(self, *, with_key: bool = False) -> list[TaskObject]:
         account = self.stage.operator if with_key else None
-        return list(objects_of(self.stage.market, self.task_id, account))
+        derived = derived_objects(self.stage.market, self.task_id, self.original)
+        return [*objects_of(self.stage.market, self.task_id, account), *derived]
+
+    @property
+    def original(self) -> ContentStore:
+        """As the aggregator left it."""
+        return ContentStore(self.store.directory.parent / "original")
 
     def verify(self, *peers: Store, store: Store | None = None, with_key: bool = False) -> list[Checked]:
         return list(
@@ -58,14 +74,17 @@ async def finished(stage: Stage) -> Finished:
             await stage.send(client, task_id, number)
             await stage.reached(client, task_id, number, Step.PUBLISHED)
         directory = aggregator.tools.store.directory
+    shutil.copytree(directory, directory.parent / "original")
     return Finished(stage, task_id, ContentStore(directory, grace_seconds=0))
 
 
 async def test_everything_is_there_after_a_restart(finished: Finished) -> None:
     """The aggregator has stopped; what it promised to keep is on disk, and opens what the chain holds."""
     found = finished.verify()
-    assert len(found) == 1 + 2 * (TRAINERS + 1)
+    assert len(found) == 1 + 2 * (TRAINERS + 3)
     assert {(each.condition, each.reason) for each in found} == {(Condition.WHOLE, "")}
+    beside = ["accepted sum", "manifest"]
+    assert [e.what for e in found[-4:]] == [f"round {number}: {what}" for number in (1, 2) for what in beside]
     models = [each for each in found if "model" in each.what]
     assert [each.what for each in models] == ["genesis model", "round 1: model", "round 2: model"]
     assert all(each.opened for each in models)
@@ -76,8 +95,24 @@ async def test_nothing_of_a_task_is_collected(finished: Finished) -> None:
     """The aggregator holds all that it puts, from the first model to the last proof."""
     objects = list(finished.store.directory.glob("??/*"))
     assert finished.store.collect() == 0
-    assert len(objects) == 1 + 2 * (TRAINERS + 3)
+    assert len(objects) == 1 + 2 * (TRAINERS + 5)
     assert finished.store.held(holder_of(finished.task_id)) == {from_text(path.name) for path in objects}
+
+
+async def test_a_lost_sum_or_manifest_is_named(finished: Finished) -> None:
+    for lost in [each for each in finished.objects() if "sum" in each.what or "manifest" in each.what]:
+        kept = finished.path(lost.cid).read_bytes()
+        finished.path(lost.cid).unlink()
+        assert [each.what for each in finished.verify() if each.reason] == [lost.what]
+        finished.path(lost.cid).write_bytes(kept)
+
+
+async def test_what_follows_from_a_lost_model_is_left_out(finished: Finished) -> None:
+    """The model itself is named; from the others nothing follows about its rounds."""
+    [model] = [each for each in finished.objects() if each.what == "round 1: model"]
+    finished.path(model.cid).unlink()
+    assert list(derived_objects(finished.stage.market, finished.task_id, finished.store)) == []
+    assert [each.what for each in finished.verify() if each.reason] == ["round 1: model"]
 
 
 async def test_with_the_aggregators_key_updates_are_opened(finished: Finished) -> None:
@@ -89,7 +124,7 @@ async def test_losses_are_named_and_made_good_from_a_peer(finished: Finished, tm
     objects = finished.objects()
     for each in objects:
         copy(each.cid, finished.store, peer, holder="peer")
-    missing, damaged = objects[1], objects[-1]
+    missing, damaged = objects[1], next(each for each in objects if each.what == "round 2: model")
     finished.path(missing.cid).unlink()
     finished.path(damaged.cid).write_bytes(b"damaged")
     found = {each.what: each for each in finished.verify()}
@@ -124,10 +159,10 @@ async def test_whole_bytes_that_are_not_what_the_chain_commits_to(finished: Fini
     objects = finished.objects()
     other = encode_model(finished.stage.genesis)
     forged = [
-        replace(objects[-1], cid=finished.store.put(other)),
-        replace(objects[-1], cid=finished.store.put(b"no model")),
-        replace(objects[-1], cid=b"no cid"),
-        replace(objects[-1], cid=cid_of(b"nowhere")),
+        replace(objects[0], point=objects[1].point, cid=finished.store.put(other)),
+        replace(objects[0], cid=finished.store.put(b"no model")),
+        replace(objects[0], cid=b"no cid"),
+        replace(objects[0], cid=cid_of(b"nowhere")),
     ]
     found = list(verify_storage(forged, finished.stage.srs, finished.store, holder="task-1"))
     assert "does not open" in found[0].reason
@@ -163,3 +198,61 @@ async def test_the_command_says_what_is_wrong_and_makes_it_good(finished: Finish
     down = await asyncio.to_thread(runner.invoke, app, [*command, "--store", "http://127.0.0.1:9"])
     assert down.exit_code == Exit.FAILED
     assert json.loads(down.stdout)["error"]["kind"] == "StoreUnavailable"
+
+
+async def test_a_sealed_last_model_is_opened_with_the_owners_key_alone(stage: Stage, tmp_path: Path) -> None:
+    async with stage.running() as (aggregator, client):
+        task_id = await stage.open_task(client, rounds=1, rule_name=f"{STATEMENT.rule.name}+sealed")
+        await stage.send(client, task_id, 0)
+        await stage.reached(client, task_id, 0, Step.PUBLISHED)
+        store = aggregator.tools.store
+        await wait_until_final(client, task_id)
+
+        def last(account: LocalAccount | None) -> Checked:
+            objects = list(objects_of(stage.market, task_id, account))
+            return list(verify_storage(objects, stage.srs, store, holder=holder_of(task_id)))[-1]
+
+        assert last(None).what == "round 1: model, sealed"
+        assert [(last(who).opened, last(who).reason) for who in (None, stage.operator, stage.owner)] == [
+            (False, ""), (False, ""), (True, ""),
+        ]  # fmt: skip
+
+        owner_key = tmp_path / "owner.key"
+        create_key_file(owner_key, stage.owner.key.hex())
+        assert (await fetched(stage, aggregator.port, task_id, owner_key, tmp_path / "model"))["sealed"]
+        check_opening(
+            decode_model((tmp_path / "model").read_bytes(), STATEMENT.dim),
+            G1Point(*stage.market.model_commitment(task_id)),
+            stage.srs,
+        )
+        [manifest] = derived_objects(stage.market, task_id, store)
+        assert (await client.manifest(task_id, 1)) == decode_manifest(store.get(manifest.cid))
+        assert ((await client.manifest(task_id, 1)).sealed, (await client.manifest(task_id, 1)).sum) == (True, None)
+        error = await fetched(stage, aggregator.port, task_id, stage.key_file, tmp_path / "none")
+        assert error["error"]["kind"] == "KeyNotShared"
+        assert not (tmp_path / "none").exists()
+        first = await fetched(stage, aggregator.port, task_id, stage.key_file, tmp_path / "first", "--version", "0")
+        assert not first["sealed"]
+        assert (tmp_path / "first").read_bytes() == stage.genesis_data
+
+
+async def wait_until_final(client: AggregatorClient, task_id: int) -> None:
+    async for _ in client.watch(task_id):
+        pass
+
+
+async def fetched(stage: Stage, port: int, task_id: int, key_file: Path, out: Path, *more: str) -> dict[str, Any]:
+    """What `merit task model` says."""
+    config = out.with_suffix(".toml")
+    config.write_text(
+        f'''[chain]
+rpc_url = "{stage.rpc_url}"
+market = "{stage.market.address}"
+[client]
+aggregator_target = "127.0.0.1:{port}"
+'''
+    )
+    command = ["task", "model", str(task_id), "--out", str(out), "--config", str(config), "--json"]
+    done = await asyncio.to_thread(CliRunner().invoke, app, [*command, "--key-file", str(key_file), *more])
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

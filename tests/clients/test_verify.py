@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,10 @@ from circuits.prover import Prover
 from clients.bundle import Bundle, BundleError
 from clients.record import round_record, task_record
 from clients.verify import verify_bundle
+from contracts.bindings import KeyBoard
 from contracts.bindings.devchain import embedded_chain
+from protocol import last_model
+from store.keywrap import Receiver
 from store.objects import encode_model
 from tests.scene import Scene
 
@@ -45,13 +49,95 @@ def original(scene: Scene, prover: Prover, tmp_path_factory: pytest.TempPathFact
     return bundle
 
 
+@pytest.fixture(scope="module")
+def sealed_original(scene: Scene, prover: Prover, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A task whose last model is sealed, settled and handed over in one transaction."""
+    bundle = Bundle(tmp_path_factory.mktemp("sealed"))
+    task_id = scene.open_task(rounds=1, rule_name=scene.statement.rule.name + "+sealed")
+    strings = [prover.srs(k) for k in (11, 13)]
+    bundle.write_task(task_record(scene.market, task_id, strings), encode_model(scene.genesis()), strings)
+    done = scene.committed_round(task_id, 0, seed=7)
+    accepted = [c for c, a in zip(done.columns, done.settlement.accept, strict=False) if a]
+    plain = encode_model(fold(scene.genesis(), accepted, scene.statement.slots))
+    owner = last_model.owner_key(scene.market, scene.market.task(task_id))
+    sealed = last_model.seal_model(plain, owner, last_model.model_context(scene.market.domain, task_id, 1))
+    board = KeyBoard(scene.chain, scene.deployment.key_board)
+    board.settle_and_share(scene.aggregator, scene.market, task_id, 0, done.settlement, [sealed.share()])
+    scene.market.publish_model(scene.aggregator, task_id, 0, sealed.share().cid)
+    record = round_record(scene.market, task_id, 0)
+    proofs = (done.linear.to_json().encode(), done.rule.to_json().encode())
+    bundle.write_round(record, *proofs, plain, sealed)
+    assert plain not in [path.read_bytes() for path in bundle.root.rglob("*") if path.is_file()]
+    return bundle
+
+
+@pytest.fixture
+def sealed_bundle(sealed_original: Bundle, tmp_path: Path) -> Bundle:
+    shutil.copytree(sealed_original.root, tmp_path / "copy")
+    return Bundle(tmp_path / "copy")
+
+
+class TestSealedLastModel:
+    def test_without_the_owners_key_all_else_is_checked(self, sealed_bundle: Bundle, scene: Scene) -> None:
+        report = verify_bundle(sealed_bundle, rpc_url=scene.chain.rpc_url, market=scene.market.address)
+        assert report.ok, report.checks
+        assert any("sealed for its owner" in note and "--key-file" in note for note in report.notes)
+        assert not any("opens the commitment" in what and "model" in what for what, _ in report.checks[8:])
+
+    def test_with_the_owners_key_it_is_opened(self, sealed_bundle: Bundle, scene: Scene) -> None:
+        report = verify_bundle(sealed_bundle, account=scene.owner)
+        assert report.ok, report.checks
+        assert ("round 1: the sealed model opens the commitment", "") in report.checks
+        assert not any("sealed" in note for note in report.notes)
+
+    def test_anothers_key_does_not_open_it(self, sealed_bundle: Bundle, scene: Scene) -> None:
+        assert failed(sealed_bundle, account=scene.aggregator) == ["round 1: the sealed model opens the commitment"]
+
+    def test_another_model_that_is_sealed_as_well(self, sealed_bundle: Bundle, scene: Scene) -> None:
+        """Whoever hands over something else, sealed as it should be, is found out by who opens it, and by the chain."""
+        task = sealed_bundle.task()
+        context = last_model.model_context(scene.market.domain, task.task_id, 1)
+        owner = last_model.owner_key(scene.market, scene.market.task(task.task_id))
+        other = last_model.seal_model(encode_model(scene.genesis()), owner, context)
+        self.replace(sealed_bundle, other)
+        assert failed(sealed_bundle) == []
+        assert failed(sealed_bundle, account=scene.owner) == ["round 1: the sealed model opens the commitment"]
+        on_chain = failed(sealed_bundle, rpc_url=scene.chain.rpc_url, market=scene.market.address)
+        assert on_chain == ["round 1: the sealed model's key was handed over on the chain"]
+
+    def test_one_that_is_sealed_for_another_task_or_somebody_else(self, sealed_bundle: Bundle, scene: Scene) -> None:
+        task = sealed_bundle.task()
+        owner = last_model.owner_key(scene.market, scene.market.task(task.task_id))
+        for version, receiver in ((2, owner), (1, Receiver.of(scene.outsider))):
+            context = last_model.model_context(scene.market.domain, task.task_id, version)
+            self.replace(sealed_bundle, last_model.seal_model(encode_model(scene.genesis()), receiver, context))
+            [what] = failed(sealed_bundle)
+            assert what.startswith("round 1: the last model is sealed for this task and its owner")
+
+    def test_one_that_is_not_there_or_not_sealed(self, sealed_bundle: Bundle) -> None:
+        at = sealed_bundle.root / "round-1"
+        (at / "model.sealed").rename(at / "model.safetensors")
+        assert failed(sealed_bundle)[0].startswith("round 1: the last model is sealed")
+        (at / "model.key").write_bytes(b"key")
+        assert failed(sealed_bundle)[0].startswith("round 1: the last model is sealed")
+
+    def test_the_owners_wish_is_a_term(self, sealed_bundle: Bundle, scene: Scene) -> None:
+        edit(sealed_bundle, TASK, lambda c: _set(c, "seal_last_model", False))
+        chain = {"rpc_url": scene.chain.rpc_url, "market": scene.market.address}
+        assert "the chain's task has these terms" in failed(sealed_bundle, **chain)
+
+    def replace(self, bundle: Bundle, sealed: last_model.SealedModel) -> None:
+        (bundle.root / "round-1" / "model.sealed").write_bytes(sealed.data)
+        (bundle.root / "round-1" / "model.key").write_bytes(sealed.key.to_bytes())
+
+
 @pytest.fixture
 def bundle(original: Bundle, tmp_path: Path) -> Bundle:
     shutil.copytree(original.root, tmp_path / "copy")
     return Bundle(tmp_path / "copy")
 
 
-def failed(bundle: Bundle, **options: str) -> list[str]:
+def failed(bundle: Bundle, **options: Any) -> list[str]:
     return [what for what, why in verify_bundle(bundle, **options).checks if why]
 
 

@@ -273,11 +273,38 @@ def test_a_node_that_makes_another_cid_is_not_believed(tmp_path: Path) -> None:
         (b'{"Message": "write /x: no space left on device", "Code": 0}', StorageFull),
         (b"gateway timeout", StoreUnavailable),
         (b"[]", StoreUnavailable),
+        (b'{"Message": "the node has its own reasons"}', StoreUnavailable),
     ],
 )
 def test_refusals_have_types(body: bytes, error: type[StoreError], tmp_path: Path) -> None:
     with liar(lambda _: (500, body)) as url, pytest.raises(error):
         KuboStore(url, spool_directory=tmp_path).put(b"x")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"1", b"{}", b'{"Entries": 1}', b'{"Entries": [1]}', b'{"Entries": [{}]}', b"["]
+)
+def test_answers_that_make_no_sense_have_a_type(body: bytes, tmp_path: Path) -> None:
+    with liar(lambda _: (200, body)) as url:
+        store = KuboStore(url, spool_directory=tmp_path)
+        with pytest.raises(StoreUnavailable):
+            store.put(b"x")
+        if body not in (b"", b"{}"):  # those say that there is nothing
+            with pytest.raises(StoreUnavailable):
+                store.held("task-1")
+
+
+def test_what_the_node_refuses_loses_no_pin(tmp_path: Path) -> None:
+    """A node that does not say what a holder keeps is not one that says that nobody keeps anything."""
+    asked: list[str] = []
+
+    def answer(command: str) -> tuple[int, bytes]:
+        asked.append(command)
+        return 500, b'{"Message": "busy"}'
+
+    with liar(answer) as url, pytest.raises(StoreUnavailable):
+        KuboStore(url, spool_directory=tmp_path).unpin(cid_of(b"x"), "task-1")
+    assert "pin/rm" not in asked
 
 
 def test_nobody_there(tmp_path: Path) -> None:

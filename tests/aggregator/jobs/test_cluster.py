@@ -111,7 +111,9 @@ async def test_tasks_prove_at_the_same_time_with_the_results_of_local_ones(
         views = await until(jobs, lambda views: sum(bool(view.stage) for view in views) == 2)
         assert len({view.worker for view in views if view.stage}) == 2
         there, rule_there = await asyncio.gather(*proving), await jobs.prove(rule)
-    directories = Directories(store=arguments.store.directory, srs=prover.srs_directory, keys=prover.keys_directory)
+    directories = Directories(
+        store=str(arguments.store.directory), srs=prover.srs_directory, keys=prover.keys_directory
+    )
     here = Jobs(LocalPool(directories=directories, workers=1), get())
     await here.open()
     try:

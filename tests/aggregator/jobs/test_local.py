@@ -39,7 +39,7 @@ def long_arguments(prover: Prover, tmp_path: Path) -> Arguments:
 def running(prover: Prover, tmp_path: Path) -> Callable[..., object]:
     @asynccontextmanager
     async def run(*, workers: int = 1, silence_seconds: float = 300) -> AsyncIterator[tuple[Jobs, list[Worker]]]:
-        directories = Directories(store=tmp_path / "objects", srs=prover.srs_directory, keys=prover.keys_directory)
+        directories = Directories(store=str(tmp_path / "objects"), srs=prover.srs_directory, keys=prover.keys_directory)
         pool = LocalPool(directories=directories, workers=workers, silence_seconds=silence_seconds)
         jobs = Jobs(pool, get())
         await jobs.open()
