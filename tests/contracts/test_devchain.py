@@ -22,7 +22,9 @@ with {kind}() as local:
     os._exit(3)
 """
     # Returns only when nobody holds the pipes any more.
-    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
     assert ended.returncode == 3, ended.stderr
     with pytest.raises(ChainUnavailable):
         Chain(ended.stdout.strip(), timeout_seconds=1)
