@@ -296,7 +296,7 @@ async def test_outcome_on_chain_must_be_the_proven_one(field: str, stage: Stage)
 
 
 async def test_a_model_that_is_not_the_chains_is_not_published(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aggregator.machine.fold", lambda model, columns, slots: model)
+    monkeypatch.setattr("aggregator.handover.fold", lambda model, columns, slots: model)
     async with stage.running() as (_, client):
         task_id = await stage.open_task(client)
         await stage.send(client, task_id, 0)
