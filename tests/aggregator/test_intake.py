@@ -473,6 +473,24 @@ async def test_strangers_take_no_place(stage: Stage, client: AggregatorClient, u
 # ---------------------------------------------------------------- signed calls
 
 
+async def test_a_call_is_its_signers(running: Running, update: Update) -> None:
+    """Else a stranger with a trainer's signed update could use up its nonces, and its place."""
+    aggregator, client = running
+    part = header_part(update)
+    part.header.nonce = bytes([part.header.nonce[0] ^ 1]) + part.header.nonce[1:]
+    with pytest.raises(refusals.InvalidSignature) as caught:
+        await send_parts(client, part, chunk_part(0, update.data))
+    assert caught.value.field == "header.signature"
+    with aggregator.tools.state._database.reading() as session:
+        assert part.header.nonce not in session.scalars(select(NonceRow.nonce)).all()
+    await taken(client, update)
+
+
+async def test_what_is_there_needs_no_bytes(client: AggregatorClient, update: Update) -> None:
+    await taken(client, update)
+    await send_parts(client, header_part(update))
+
+
 async def test_a_recorded_upload_is_worth_nothing(client: AggregatorClient, update: Update) -> None:
     """Nor is it to its own trainer, who signs anew and gets the receipt."""
     recorded = header_part(update)
@@ -590,6 +608,13 @@ async def test_another_genesis_model_leaves_nothing(stage: Stage, running: Runni
         await send_genesis(stage, client, task_id, Chunk(data=bytes(len(stage.genesis_data))))
     assert await genesis_bytes(client, task_id) == 0
     assert aggregator.tools.state.model(task_id, 0) is None
+
+
+async def test_a_genesis_upload_begins_with_its_header(stage: Stage, client: AggregatorClient) -> None:
+    for parts in ([], [UploadGenesisRequest(chunk=Chunk(data=stage.genesis_data))]):
+        with pytest.raises(refusals.InvalidField) as caught:
+            await client._insist(lambda sent=parts: client._models.UploadGenesis(iter(sent)))  # type: ignore[misc]
+        assert caught.value.field == "header"
 
 
 async def test_a_task_has_one_genesis_upload_under_way(stage: Stage, client: AggregatorClient) -> None:
