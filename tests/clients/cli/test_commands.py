@@ -58,6 +58,8 @@ async def test_watching_prints_a_document_a_line(stage: Stage, directory: Path) 
             cwd=directory,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
             stdout=asyncio.subprocess.PIPE,
+            # Ignored in all that a shell runs in the background, and inherited from there.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert process.stdout is not None
         seen = [json.loads(await process.stdout.readline()) for _ in range(2)]
