@@ -42,7 +42,7 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Readers see the whole file or none of it."""
+    """Readers see the whole file or none of it. A file that is made belongs to this user alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as draft:
         draft.write(data)

@@ -129,7 +129,8 @@ def sealed_version(market: Market, view: TaskView) -> int | None:
 
 
 def shares_of(market: Market, view: TaskView, object_id: bytes) -> Iterator[KeyShare]:
-    """Keys of a sealed last model for its owner: first those that came with the settlement. Anyone can write there, on
+    """Keys of a sealed last model for its owner: first those that came with the settlement, then all since the task's
+    creation, for a key may be on a board before a settlement that somebody else has sent. Anyone can write there, on
     any board: only the right one opens the object."""
     for event in market.events(view.task_id, round=view.current_round):
         if event.name != "RoundSettled":
@@ -137,7 +138,7 @@ def shares_of(market: Market, view: TaskView, object_id: bytes) -> Iterator[KeyS
         receipt = market.chain.receipt(HexBytes(event.tx_hash))
         found = [] if receipt is None else shared_in(receipt, view.owner)
         yield from (share for share in found if share.object_id == object_id)
-        yield from shared_with(market.chain, view.owner, object_id=object_id, from_block=event.block_number)
+        yield from shared_with(market.chain, view.owner, object_id=object_id, from_block=view.created_at_block)
 
 
 def open_sealed(data: bytes, market: Market, view: TaskView, account: LocalAccount) -> tuple[bytes, WrappedKey]:

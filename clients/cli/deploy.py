@@ -50,7 +50,7 @@ def deploy(
         most_wei = require_funds(chain, account, deployment_gas())
         out = notes(as_json)
         out.print(f"chain {chain.chain_id} at {chain.rpc_url}, paid by {account.address}", soft_wrap=True)
-        confirm(f"{len(_NAMES)} contracts, for {ether(most_wei)} at most?", yes=yes or as_json)
+        confirm(f"{len(_NAMES)} contracts, for {ether(most_wei)} at most with the fees of now?", yes=yes or as_json)
         gas_used = cost_wei = 0
 
         def made(name: str, address: str, receipt: Any) -> None:

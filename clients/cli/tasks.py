@@ -165,6 +165,7 @@ def model(
     """
 
     def work() -> None:
+        from circuits.paths import write_atomically
         from clients.connection import configured
         from process import logs
         from store.cid import to_text
@@ -173,7 +174,7 @@ def model(
         found = configured(config_file(config), {"key_file": key_file, "password_file": password_file})
         with notes(as_json).status("fetching and checking the model"):
             fetched = asyncio.run(_fetch(found, task, version))
-        out.write_bytes(fetched.data)
+        write_atomically(out, fetched.data)
         sealed = fetched.sealed is not None
         document = {"task_id": task, "version": fetched.version, "cid": to_text(fetched.cid), "sealed": sealed}
         how = ", unsealed with your key" if sealed else ""

@@ -144,7 +144,7 @@ def _read(logs: Iterable[LogReceipt]) -> list[KeyShare]:
             share = KeyShare(
                 object_id=args["objectId"], cid=args["cid"], wrapped_key=args["wrappedKey"], sender=args["sender"]
             )
-        except (DecodingError, LogTopicError, MismatchedABI, ValueOutOfRange):
+        except (DecodingError, LogTopicError, MismatchedABI, OverflowError, ValueOutOfRange):
             continue
         found.append(share)
     return found

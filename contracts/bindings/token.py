@@ -11,7 +11,7 @@ from web3.types import TxReceipt
 
 from contracts.bindings import artifacts
 from contracts.bindings.chain import Chain
-from contracts.bindings.errors import InsufficientFunds, NotAContract, TransactionReverted
+from contracts.bindings.errors import ChainRefused, InsufficientFunds, NotAContract, TransactionReverted
 from contracts.bindings.market import Market
 from contracts.bindings.records import NATIVE, require_address
 
@@ -92,7 +92,7 @@ class Token:
         """What the standard leaves open: also old tokens, which answer with other types."""
         try:
             return self.chain.read(fn)
-        except (NotAContract, TransactionReverted, UnicodeDecodeError, OverflowError):
+        except (ChainRefused, NotAContract, TransactionReverted, UnicodeDecodeError, OverflowError):
             return None
 
 

@@ -133,11 +133,12 @@ async def test_without_being_asked_nothing_is_sealed(stage: Stage) -> None:
         assert (await owner_of(stage, client, stage.outsider).model(task_id)).sealed is None
 
 
-@pytest.mark.parametrize("with_a_share", [False, True], ids=["bare", "with a key that is none"])
+@pytest.mark.parametrize("given_with_it", [None, "no key", "the key, before"])
 async def test_a_settlement_by_somebody_else_is_followed_by_the_key(
-    with_a_share: bool, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    given_with_it: str | None, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anyone can settle with the proofs and leave out the key: then it comes in a transaction of its own."""
+    """Anyone can settle with the proofs and leave out the key: then it comes in a transaction of its own, unless it is
+    on a board already, where the owner finds it, too."""
     async with stage.running() as (aggregator, client):
         board, market = aggregator.tools.board, aggregator.tools.market
         assert board is not None
@@ -146,18 +147,20 @@ async def test_a_settlement_by_somebody_else_is_followed_by_the_key(
         def overtaken(
             account: Any, market_: Any, task_id: int, round: int, settlement: Any, shares: Any, j: Any
         ) -> Any:
-            if with_a_share:
-                [given] = shares
+            [given] = shares
+            if given_with_it == "no key":
                 forged = KeyShare(object_id=given.object_id, cid=given.cid, wrapped_key=given.wrapped_key[:-1] + b"?")
                 settle(stage.outsider, market_, task_id, round, settlement, [forged])
             else:
+                if given_with_it == "the key, before":
+                    board.share(stage.outsider, shares)
                 market.settle_round(stage.outsider, task_id, round, settlement)
             return settle(account, market_, task_id, round, settlement, shares, j)
 
         monkeypatch.setattr(board, "settle_and_share", overtaken)
         task_id, models = await played(stage, client, 1, rounds=1)
-        assert len(handed_over(stage, task_id, 0)) == with_a_share
-        assert len(everything(stage, task_id)) == 1 + with_a_share
+        assert len(handed_over(stage, task_id, 0)) == (given_with_it == "no key")
+        assert len(everything(stage, task_id)) == 1 + (given_with_it == "no key")
         assert (await owner_of(stage, client).model(task_id)).data == encode_model(models[1])
 
 

@@ -220,6 +220,7 @@ async def test_a_sealed_last_model_is_opened_with_the_owners_key_alone(stage: St
         owner_key = tmp_path / "owner.key"
         create_key_file(owner_key, stage.owner.key.hex())
         assert (await fetched(stage, aggregator.port, task_id, owner_key, tmp_path / "model"))["sealed"]
+        assert (tmp_path / "model").stat().st_mode & 0o077 == 0
         check_opening(
             decode_model((tmp_path / "model").read_bytes(), STATEMENT.dim),
             G1Point(*stage.market.model_commitment(task_id)),

@@ -1,11 +1,14 @@
 """Keys of sealed objects through the chain's log, on both kinds of chain."""
 
 import secrets
+from collections.abc import Sequence
 
 import pytest
+from hexbytes import HexBytes
+from web3.types import TxReceipt
 
 from contracts.bindings import TaskState, TransactionReverted, ValueOutOfRange
-from contracts.bindings.keyboard import KeyBoard, KeyShare
+from contracts.bindings.keyboard import KeyBoard, KeyShare, shared_in, shared_with
 from contracts.bindings.market_errors import ScoreWithoutAccept
 from store.cid import cid_of
 from store.errors import WrongKey
@@ -59,6 +62,31 @@ def test_what_strangers_share_does_no_harm(world: World, board: KeyBoard) -> Non
         except WrongKey:
             assert found.sender == world.anyone.address
     assert opened == [b"x"]
+
+
+@pytest.mark.parametrize("length", [1 << 255, (1 << 64) + 32, 1 << 40], ids=["huge", "word", "long"])
+def test_logs_that_are_no_shares_are_left_out(length: int, world: World, board: KeyBoard) -> None:
+    """Any contract can write them, with any data."""
+    data = seal(b"x", receivers=[Receiver.of(world.owner)], context=CONTEXT)
+    given = share_with(world, data)
+    board.share(world.owner, [given])
+    [log] = world.chain.logs({"fromBlock": 0, "toBlock": "latest", "topics": [None, HexBytes(given.object_id)]})
+    receipt = write_log(world, log["topics"], [0x40, 0x80, length, 0, length, 0])
+    assert shared_in(receipt, world.aggregator.address) == []
+    found = shared_with(world.chain, world.aggregator.address, object_id=given.object_id)
+    assert [share.wrapped_key for share in found] == [given.wrapped_key]
+
+
+def write_log(world: World, topics: Sequence[bytes], words: list[int]) -> TxReceipt:
+    """Has a contract's constructor write any log of four topics."""
+    code = b"".join(b"\x7f" + w.to_bytes(32, "big") + b"\x60" + bytes([32 * i]) + b"\x52" for i, w in enumerate(words))
+    code += b"".join(b"\x7f" + bytes(topic) for topic in reversed(topics))
+    code += b"\x60" + bytes([32 * len(words)]) + b"\x60\x00\xa4\x00"
+    eth, account = world.chain.w3.eth, world.anyone
+    fields = {"nonce": eth.get_transaction_count(account.address), "chainId": world.chain.chain_id, "data": code}
+    fields |= {"gas": 500_000, "maxFeePerGas": 10**11, "maxPriorityFeePerGas": 10**9, "value": 0}
+    sent = eth.send_raw_transaction(account.sign_transaction(fields).raw_transaction)
+    return eth.wait_for_transaction_receipt(sent)
 
 
 def test_a_models_key_comes_with_the_last_pay(world: World, board: KeyBoard) -> None:

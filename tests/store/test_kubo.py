@@ -18,7 +18,7 @@ from store.cid import CHUNK_BYTES, MAX_LINKS, CidBuilder, cid_of, to_text
 from store.devnode import DevKubo, dev_kubo
 from store.errors import CorruptContent, NotFound, StorageFull, StoreError, StoreUnavailable
 from store.kubo import KuboStore
-from store.rpc import Rpc
+from store.rpc import Refused, Rpc
 
 pytestmark = pytest.mark.slow
 SIZE = 3 * CHUNK_BYTES + 5
@@ -149,6 +149,23 @@ with dev_kubo(directory=disk) as node:
         pytest.skip("this machine allows no file system of one's own")
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     assert done.stdout.split("\n")[:2] == ["full", "works again"], done.stderr
+
+
+def test_only_the_nodes_word_for_it_means_that_an_object_is_lost(
+    fresh: DevKubo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever believes an object lost may make another in its place."""
+    store = store_of(fresh, tmp_path)
+    cid = store.put(b"here")
+    assert store.has(cid)
+    assert not store.has(cid_of(b"nowhere"))
+
+    def busy(_: Rpc, command: str, *arguments: str, **options: str) -> None:
+        raise Refused("context deadline exceeded")
+
+    monkeypatch.setattr(Rpc, "ask", busy)
+    with pytest.raises(StoreUnavailable):
+        store.has(cid)
 
 
 class TestWhatUsersKnow:
