@@ -12,8 +12,16 @@ from protocol import last_model
 from protocol.terms import UnacceptableTerms, statement_of
 
 
-def check_policy(terms: TaskConfig, config: AggregatorConfig) -> None:
-    """UnacceptableTerms, naming the field, unless the terms are within the operator's limits."""
+def check_policy(terms: TaskConfig, config: AggregatorConfig, *, is_bonded: bool = False) -> None:
+    """UnacceptableTerms, naming the field, unless the terms are within the operator's limits.
+
+    Args:
+        is_bonded: the task was taken on before, so limits that have changed since must not cost its bond.
+    """
+    if last_model.is_asked(terms) and config.key_board is None:
+        raise UnacceptableTerms("rule_name", terms.rule_name, "without a key_board this aggregator seals no last model")
+    if is_bonded:
+        return
     if terms.token not in (NATIVE, *config.tokens):
         taken = ", ".join(("the native currency", *config.tokens))
         raise UnacceptableTerms("token", terms.token, f"this aggregator posts bonds in {taken}")
@@ -22,8 +30,6 @@ def check_policy(terms: TaskConfig, config: AggregatorConfig) -> None:
     _at_least("reward_per_round_wei", terms.reward_per_round_wei, config.min_reward_per_round_wei)
     _at_most("bond_wei", terms.bond_wei, config.max_bond_wei)
     _at_most("k", terms.k, config.max_logrows)
-    if last_model.is_asked(terms) and config.key_board is None:
-        raise UnacceptableTerms("rule_name", terms.rule_name, "without a key_board this aggregator seals no last model")
 
 
 def check_memory(terms: TaskConfig, jobs: Jobs) -> None:

@@ -30,7 +30,7 @@ from aggregator.state import State
 from aggregator.telemetry import Telemetry
 from aggregator.tools import Tools, off_loop
 from circuits.prover import Prover
-from contracts.bindings import BindingsError, Chain, KeyBoard, Market, UntrustedBoard, check_board
+from contracts.bindings import BindingsError, Chain, KeyBoard, Market, TaskState, UntrustedBoard, check_board
 from process import logs, metrics, tracing
 from process.errors import ConfigurationError
 from process.keyfile import load_account
@@ -231,7 +231,7 @@ class Aggregator:
 
     async def _check_terms(self, task: ServedTask) -> None:
         try:
-            check_policy(task.config, self.tools.config)
+            check_policy(task.config, self.tools.config, is_bonded=task.view.state != TaskState.FUNDED)
             check_memory(task.config, self.tools.jobs)
             task.owner_key = await self._insist(
                 lambda: off_loop(owner_key_of, task.view, self.tools), f"owner of task {task.task_id}"

@@ -11,6 +11,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -78,7 +79,7 @@ def seal(data: bytes, *, receivers: Sequence[Receiver], context: bytes) -> bytes
     Raises:
         MalformedSeal: too many receivers, the same one twice, or too many bytes.
     """
-    return b"".join(seal_pieces([data], len(data), receivers=receivers, context=context))
+    return _sealed_whole(data, secrets.token_bytes(KEY_BYTES), receivers, context)
 
 
 def seal_for(data: bytes, receiver: Receiver, *, context: bytes) -> tuple[bytes, WrappedKey]:
@@ -89,7 +90,7 @@ def seal_for(data: bytes, receiver: Receiver, *, context: bytes) -> tuple[bytes,
         MalformedSeal: too many bytes.
     """
     key = secrets.token_bytes(KEY_BYTES)
-    return b"".join(_sealed([data], len(data), key, (), context)), wrap_key(key, receiver)
+    return _sealed_whole(data, key, (), context), wrap_key(key, receiver)
 
 
 def seal_pieces(
@@ -103,9 +104,7 @@ def _sealed(
     pieces: Iterable[bytes], size_bytes: int, key: bytes, receivers: Sequence[Receiver], context: bytes
 ) -> Iterator[bytes]:
     """Under a key that seals nothing else."""
-    _check(size_bytes, context, [receiver.address for receiver in receivers])
-    wrapped = tuple(wrap_key(key, receiver) for receiver in receivers)
-    header = Header(size_bytes=size_bytes, object_id=object_id(key), context=context, wrapped_keys=wrapped).to_bytes()
+    header = _header(size_bytes, key, receivers, context)
     yield header
     cipher, digest, taken = AESGCM(key), hashlib.sha256(header).digest(), 0
     last = _chunk_count(size_bytes) - 1
@@ -118,6 +117,29 @@ def _sealed(
         raise TruncatedSeal(size_bytes, taken)
 
 
+def _sealed_whole(data: bytes, key: bytes, receivers: Sequence[Receiver], context: bytes) -> bytes:
+    """As `_sealed`, into the memory that is returned: half of the time is otherwise spent on copies."""
+    header = _header(len(data), key, receivers, context)
+    cipher, digest = AESGCM(key), hashlib.sha256(header).digest()
+    last, source = _chunk_count(len(data)) - 1, memoryview(data)
+    whole = BytesIO(bytes(sealed_size_bytes(len(data), len(receivers))))
+    with whole.getbuffer() as view:
+        view[: len(header)] = header
+        at = len(header)
+        for index in range(last + 1):
+            chunk = source[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES]
+            end = at + len(chunk) + TAG_BYTES
+            cipher.encrypt_into(_nonce(index, index == last), chunk, digest, view[at:end])
+            at = end
+    return whole.getvalue()
+
+
+def _header(size_bytes: int, key: bytes, receivers: Sequence[Receiver], context: bytes) -> bytes:
+    _check(size_bytes, context, [receiver.address for receiver in receivers])
+    wrapped = tuple(wrap_key(key, receiver) for receiver in receivers)
+    return Header(size_bytes=size_bytes, object_id=object_id(key), context=context, wrapped_keys=wrapped).to_bytes()
+
+
 def unseal(data: bytes, account: LocalAccount, *, context: bytes, wrapped: WrappedKey | None = None) -> bytes:
     """The plain bytes, all or none of them.
 
@@ -126,7 +148,8 @@ def unseal(data: bytes, account: LocalAccount, *, context: bytes, wrapped: Wrapp
     Raises:
         MalformedSeal, WrongContext, NotAReceiver, WrongKey, TruncatedSeal, ForgedChunk.
     """
-    return b"".join(unseal_pieces([data], account, context=context, wrapped=wrapped))
+    source, header, key = _opened([data], account, context, wrapped)
+    return _open_whole(source, header, key)
 
 
 def unseal_pieces(
@@ -136,11 +159,17 @@ def unseal_pieces(
 
     Write them where they can be forgotten (see `Store.draft`).
     """
+    yield from _open_chunks(*_opened(pieces, account, context, wrapped))
+
+
+def _opened(
+    pieces: Iterable[bytes], account: LocalAccount, context: bytes, wrapped: WrappedKey | None
+) -> "tuple[_Source, Header, bytes]":
+    """The chunks' source, and their key."""
     source = _Source(pieces)
     header = read_header(source)
     _require_context(header, context)
-    key = unwrap_key(wrapped or header.wrapped_for(account), account, header.object_id)
-    yield from _open_chunks(source, header, key)
+    return source, header, unwrap_key(wrapped or header.wrapped_for(account), account, header.object_id)
 
 
 def key_of(data: bytes, account: LocalAccount, *, context: bytes) -> bytes:
@@ -164,7 +193,7 @@ def open_with_key(data: bytes, key: bytes) -> bytes:
     header = read_header(source)
     if object_id(key) != header.object_id:
         raise WrongKey("key: it is another object's")
-    return b"".join(_open_chunks(source, header, key))
+    return _open_whole(source, header, key)
 
 
 def share(data: bytes, account: LocalAccount, receiver: Receiver, *, context: bytes) -> WrappedKey:
@@ -182,6 +211,11 @@ class _Source:
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
         self._pending = memoryview(b"")
+
+    @property
+    def at_hand_bytes(self) -> int:
+        """How much of the piece under way is left."""
+        return len(self._pending)
 
     def take(self, length: int) -> memoryview:
         """The next bytes; fewer at the end."""
@@ -227,16 +261,38 @@ def read_header(source: _Source) -> Header:
 
 def _open_chunks(source: _Source, header: Header, key: bytes) -> Iterator[bytes]:
     cipher, digest = AESGCM(key), hashlib.sha256(header.to_bytes()).digest()
+    for index, nonce, chunk in _chunks(source, header):
+        try:
+            yield cipher.decrypt(nonce, chunk, digest)
+        except InvalidTag:
+            raise ForgedChunk(index) from None
+
+
+def _open_whole(source: _Source, header: Header, key: bytes) -> bytes:
+    """As `_open_chunks`, from one piece, into the memory that is returned."""
+    cipher, digest, at = AESGCM(key), hashlib.sha256(header.to_bytes()).digest(), 0
+    # Whatever the header says, there is no more than came.
+    whole = BytesIO(bytes(min(header.size_bytes, source.at_hand_bytes)))
+    with whole.getbuffer() as view:
+        for index, nonce, chunk in _chunks(source, header):
+            end = at + len(chunk) - TAG_BYTES
+            try:
+                cipher.decrypt_into(nonce, chunk, digest, view[at:end])
+            except InvalidTag:
+                raise ForgedChunk(index) from None
+            at = end
+    return whole.getvalue()
+
+
+def _chunks(source: _Source, header: Header) -> Iterator[tuple[int, bytes, memoryview]]:
+    """Index, nonce and sealed bytes of all chunks, and nothing behind them."""
     last = _chunk_count(header.size_bytes) - 1
     for index in range(last + 1):
         size = CHUNK_BYTES if index < last else header.size_bytes - last * CHUNK_BYTES
         chunk = source.take(size + TAG_BYTES)
         if len(chunk) < size + TAG_BYTES:
             raise TruncatedSeal(header.size_bytes, index * CHUNK_BYTES + max(len(chunk) - TAG_BYTES, 0))
-        try:
-            yield cipher.decrypt(_nonce(index, index == last), chunk, digest)
-        except InvalidTag:
-            raise ForgedChunk(index) from None
+        yield index, _nonce(index, index == last), chunk
     if source.take(1):
         raise MalformedSeal("size_bytes", "more bytes", f"it says {header.size_bytes}")
 

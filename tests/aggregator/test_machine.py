@@ -340,6 +340,21 @@ def test_operators_limits(limit: dict[str, int], field: str, stage: Stage) -> No
     assert caught.value.field == field
 
 
+@pytest.mark.slow
+async def test_limits_that_change_leave_a_bonded_task_alone(stage: Stage) -> None:
+    async with stage.running() as (_, client):
+        task_id = await stage.open_task(client)
+    async with stage.running(max_bond_wei=1, min_reward_per_round_wei=10**30) as (aggregator, client):
+        task = aggregator.registry.tasks[task_id]
+        await task.checked.wait()
+        assert not task.refusal
+        later = await stage.create_task(joined=0)
+        await aggregator.registry.discover()
+        refused = aggregator.registry.tasks[later]
+        await refused.checked.wait()
+        assert refused.refusal
+
+
 def test_domains_beyond_the_operators_limit_are_refused(stage: Stage) -> None:
     check_policy(stage.task_config(k=13), stage.config(max_logrows=13))
     with pytest.raises(UnacceptableTerms) as caught:
