@@ -345,12 +345,11 @@ async def test_limits_that_change_leave_a_bonded_task_alone(stage: Stage) -> Non
     async with stage.running() as (_, client):
         task_id = await stage.open_task(client)
     async with stage.running(max_bond_wei=1, min_reward_per_round_wei=10**30) as (aggregator, client):
-        task = aggregator.registry.tasks[task_id]
+        task = await aggregator.registry.get(task_id)
         await task.checked.wait()
         assert not task.refusal
         later = await stage.create_task(joined=0)
-        await aggregator.registry.discover()
-        refused = aggregator.registry.tasks[later]
+        refused = await aggregator.registry.get(later)
         await refused.checked.wait()
         assert refused.refusal
 
