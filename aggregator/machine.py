@@ -237,26 +237,13 @@ class Machine:
                 break
             if clock > view.deadline_seconds:
                 break
-            await self._gather(seen, round)
+            await self._pause(seen)
         anchor = await self._tools.with_store(
             anchors.anchor_of_round, round.round, self._task, self._terms, self._tools
         )
         report = self._report(round.round, Step.SEALED)
         await off_loop(self._tools.state.seal, report, anchor, {update.trainer for update in updates})
         await self._announce(report, updates=len(updates) if view.state != TaskState.CLOSED else None)
-
-    async def _gather(self, seen: int, round: Round) -> None:
-        """Until all updates seem to be here, or it is time to look at the chain again. A look takes longer than an
-        update takes to come, so it is not for each of them.
-        """
-        until = time.monotonic() + self._tools.config.poll_seconds
-        while (left_seconds := until - time.monotonic()) > 0:
-            await self._task.wait_for_change(seen, left_seconds)
-            self._require_running()
-            seen = self._task.version
-            if self._has_all(self._joined_of(await self._updates(round))):
-                break
-        await self._follow_chain()
 
     async def _collecting(self, round: Round, view: TaskView) -> Round:
         """The round as the chain has it, which may have gone back, or begun it anew in another block."""
