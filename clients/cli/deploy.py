@@ -77,7 +77,8 @@ def configuration(rpc_url: str, deployment: "Deployment") -> str:
     """What every party's merit.toml says of it."""
     return (
         f'[chain]\nrpc_url = "{rpc_url}"\nmarket = "{deployment.market}"\n\n'
-        f'[client]\nverifier = "{deployment.verifier}"\n'
+        f'[client]\nverifier = "{deployment.verifier}"\n\n'
+        f'[aggregator]\nkey_board = "{deployment.key_board}"\n'
     )
 
 
@@ -90,5 +91,5 @@ def _addresses(deployment: "Deployment") -> dict[str, Any]:
 def _draw(out: Console, document: dict[str, Any]) -> None:
     paid = ether(int(document["cost_wei"]))
     out.print(f"{document['gas_used']:,} gas, {paid}. The market's logs begin with block {document['block']}.")
-    out.print("In merit.toml ([client] only where tasks are created):\n")
+    out.print("In merit.toml ([client] only where tasks are created, [aggregator] only where they are served):\n")
     out.print(document["configuration"], markup=False, soft_wrap=True, end="")

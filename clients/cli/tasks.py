@@ -22,9 +22,9 @@ from clients.cli.reporting import confirm, emit, notes, reporting
 from process.exits import Exit
 
 if TYPE_CHECKING:
-    from clients.connection import UserConfig
+    from clients.connection import Connection, UserConfig
     from clients.offer_file import OfferFile
-    from clients.owner import CheckedModel
+    from clients.owner import AsyncOwner, CheckedModel
     from clients.parameters import Vector
     from clients.tasks import TokenDocument
 
@@ -90,17 +90,11 @@ def create(
 
 async def _create(config: "UserConfig", offer: "OfferFile", start: "Vector") -> dict[str, Any]:
     from clients.connection import connected
-    from clients.owner import AsyncOwner
     from clients.run import offer_of, statement_of
     from store.cid import to_text
 
     async with connected(config) as connection:
-        owner = AsyncOwner(
-            market=connection.market,
-            aggregator=connection.aggregator,
-            account=connection.account,
-            prover=connection.prover,
-        )
+        owner = _owner(connection)
         statement = statement_of(offer.statement, dim=len(start))
         task_id = await owner.create_task(statement, start, offer_of(offer))
         terms = (await asyncio.to_thread(connection.market.task, task_id)).config
@@ -186,16 +180,20 @@ def model(
 
 async def _fetch(config: "UserConfig", task_id: int, version: int | None) -> "CheckedModel":
     from clients.connection import connected
-    from clients.owner import AsyncOwner
 
     async with connected(config) as connection:
-        owner = AsyncOwner(
-            market=connection.market,
-            aggregator=connection.aggregator,
-            account=connection.account,
-            prover=connection.prover,
-        )
-        return await owner.model(task_id, version)
+        return await _owner(connection).model(task_id, version)
+
+
+def _owner(connection: "Connection") -> "AsyncOwner":
+    from clients.owner import AsyncOwner
+
+    return AsyncOwner(
+        market=connection.market,
+        aggregator=connection.aggregator,
+        account=connection.account,
+        prover=connection.prover,
+    )
 
 
 @tasks.command()
@@ -219,11 +217,11 @@ def close(
         view = where.task(task)
         if view.owner != account.address:
             raise ConfigurationError(f"task {task} is {view.owner}'s, and this key {account.address}'s", "key_file")
+        token = _token(where, task)
         if view.state != TaskState.CLOSED:
             where.close(account, task)  # of an open one, the contract says why not
         owed_wei, _ = where.credit(task, account.address)
         amount_wei = where.withdraw(account, task) if owed_wei else 0
-        token = _token(where, task)
         emit(
             {"task_id": task, "refunded_wei": str(amount_wei), "token": _document(token)},
             as_json=as_json,
@@ -250,8 +248,8 @@ def withdraw(
     def work() -> None:
         own, where = _account(config, key_file, password_file)
         payee = account or own.address
-        amount_wei = where.withdraw(own, task, payee)
         token = _token(where, task)
+        amount_wei = where.withdraw(own, task, payee)
         emit(
             {"task_id": task, "account": payee, "amount_wei": str(amount_wei), "token": _document(token)},
             as_json=as_json,

@@ -83,14 +83,19 @@ class Journal:
         assert self.cursors == sorted(set(self.cursors))
 
 
-async def begin(stage: Stage, client: AggregatorClient, **changes: object) -> tuple[int, Journal]:
-    """A task whose bond is final, and whose first round collects."""
+async def bonded(stage: Stage, client: AggregatorClient, **changes: object) -> tuple[int, Journal, int]:
+    """A task whose first round collects, though its bond may be taken back; and the cursor of that step."""
     task_id = await stage.create_task(**changes)  # type: ignore[arg-type]
     mine(stage)
     await _until_served(client, task_id)
     await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
     journal = Journal(client, task_id)
-    await journal.until(0, Step.COLLECTING)
+    return task_id, journal, await journal.until(0, Step.COLLECTING)
+
+
+async def begin(stage: Stage, client: AggregatorClient, **changes: object) -> tuple[int, Journal]:
+    """A task whose bond is final, and whose first round collects."""
+    task_id, journal, _ = await bonded(stage, client, **changes)
     mine(stage)
     return task_id, journal
 
@@ -197,12 +202,7 @@ async def test_a_task_is_not_over_before_its_end_is_deep(stage: Stage) -> None:
 
 async def test_a_bond_that_is_gone_is_posted_again(stage: Stage) -> None:
     async with stage.running(reorg_depth_blocks=DEPTH) as (_, client):
-        task_id = await stage.create_task(rounds=1)
-        mine(stage)
-        await _until_served(client, task_id)
-        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
-        journal = Journal(client, task_id)
-        first = await journal.until(0, Step.COLLECTING)
+        task_id, journal, first = await bonded(stage, client, rounds=1)
         early = stage.update(task_id, 0, stage.trainers[0], stage.draw(0))
         receipt = await client.upload_update(early.header, early.data, early.signer)
         await asyncio.to_thread(advance_time, stage.chain, 100)
@@ -227,12 +227,7 @@ async def test_a_bond_that_is_gone_is_posted_again(stage: Stage) -> None:
 async def test_a_round_that_begins_in_another_block_at_the_same_time_is_reported(stage: Stage) -> None:
     """The bond's transaction is mined again, in a block of the same second: only that block's hash is another."""
     async with stage.running(reorg_depth_blocks=DEPTH) as (_, client):
-        task_id = await stage.create_task(rounds=1)
-        mine(stage)
-        await _until_served(client, task_id)
-        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
-        journal = Journal(client, task_id)
-        first = await journal.until(0, Step.COLLECTING)
+        task_id, journal, first = await bonded(stage, client, rounds=1)
         view, opened = stage.market.task(task_id), stage.market.events(task_id)[-1]
         raw = stage.chain.w3.eth.get_raw_transaction(HexBytes(opened.tx_hash)).to_0x_hex()
         timestamp = stage.chain.w3.eth.get_block(opened.block_number)["timestamp"]

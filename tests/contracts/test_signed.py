@@ -57,6 +57,8 @@ class Killed(Exception):
 class World:
     """A chain that mines on demand, and a contract on it whose calls can be repeated."""
 
+    every_seconds = 0.05
+
     def __init__(self, rpc_url: str, key: str) -> None:
         self.chain = Chain(rpc_url, timeout_seconds=30)
         self.account: LocalAccount = Account.from_key(key)
@@ -80,14 +82,17 @@ class World:
         """Mined transactions of the account."""
         return self.chain.w3.eth.get_transaction_count(self.account.address)
 
+    def mine(self) -> None:
+        self.ask("evm_mine")
+
     @contextmanager
     def mining(self) -> Iterator[None]:
         """Blocks come by themselves."""
         stop = threading.Event()
 
         def mine() -> None:
-            while not stop.wait(0.05):
-                self.ask("evm_mine")
+            while not stop.wait(self.every_seconds):
+                self.mine()
 
         thread = threading.Thread(target=mine)
         thread.start()
@@ -161,23 +166,11 @@ class Expensive(World):
     """Every block asks for a base fee that what was signed before does not pay."""
 
     BASE_FEE_WEI = 10**12
+    every_seconds = 0.1
 
-    @contextmanager
-    def mining(self) -> Iterator[None]:
-        stop = threading.Event()
-
-        def mine() -> None:
-            while not stop.wait(0.1):
-                self.ask("anvil_setNextBlockBaseFeePerGas", hex(self.BASE_FEE_WEI))
-                self.ask("evm_mine")
-
-        thread = threading.Thread(target=mine)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+    def mine(self) -> None:
+        self.ask("anvil_setNextBlockBaseFeePerGas", hex(self.BASE_FEE_WEI))
+        super().mine()
 
 
 @pytest.fixture

@@ -230,6 +230,9 @@ def test_an_enormous_size_costs_nothing() -> None:
     with pytest.raises(MalformedSeal) as caught:
         unseal(huge, ALICE, context=CONTEXT)
     assert caught.value.field == "size_bytes"
+    most = made[:8] + sealed.MAX_PLAIN_BYTES.to_bytes(8, "big") + made[16:]
+    with pytest.raises(TruncatedSeal):
+        unseal(most, ALICE, context=CONTEXT)
 
 
 @pytest.mark.parametrize("said", [0, 4, 6, CHUNK_BYTES + 5])

@@ -91,7 +91,7 @@ abstract contract UpdateVectors is Test {
     /// it is given.
     function accepts(Vector memory vector) internal view returns (bool ok) {
         bytes memory answer;
-        (ok, answer) = address(argument).staticcall{gas: 3_000_000}(encoded(vector));
+        (ok, answer) = address(argument).staticcall{gas: 1_000_000}(encoded(vector));
         if (!ok) assertTrue(answer.length >= 4, "a typed error");
     }
 

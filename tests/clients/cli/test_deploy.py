@@ -66,6 +66,7 @@ async def test_a_stranger_puts_a_market_on_a_chain(
     assert tomllib.loads(made["configuration"])["chain"]["rpc_url"] == local.rpc_url
     held = configured(directory / "merit.toml", {"aggregator_target": "127.0.0.1:1"})
     assert (held.market, held.verifier) == (made["market"], made["verifier"])
+    assert tomllib.loads(made["configuration"])["aggregator"]["key_board"] == made["key_board"]
 
 
 async def test_for_eyes_it_ends_with_the_lines_of_a_configuration(local: LocalChain, stranger: str) -> None:
