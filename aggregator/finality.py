@@ -1,16 +1,18 @@
-"""Up to where the chain is settled. What comes after that block may be taken back, and is looked at again.
+"""Where the chain is, and up to where it is settled. What comes after that block may be taken back, and is looked at
+again. All that a contract says follows from the latest block's hash: while that is the same, nothing is asked anew.
 
 The block is kept: a chain that no longer has it was reorganised deeper than the operator expected, and what was built
 on it (commitments, proofs, money) cannot be put right by sending things again.
 """
 
 import threading
+import time
 from typing import NamedTuple
 
 from aggregator.errors import ChainBehind, DeepReorg
 from aggregator.records import Checkpoint
 from aggregator.state import State
-from contracts.bindings import Chain
+from contracts.bindings import BlockHead, Chain
 
 DEPTH_BLOCKS = 12
 """Default on chains that hold value; local ones do not reorganise by themselves."""
@@ -18,11 +20,13 @@ DEPTH_BLOCKS = 12
 
 class Head(NamedTuple):
     """Attributes:
-    latest: number of the latest block. final: of the latest one that is deep enough.
+    latest: number of the latest block, with its hash and time. final: of the latest one that is deep enough.
     """
 
     latest: int
     final: int
+    hash: bytes
+    seconds: int
 
 
 class Finality:
@@ -38,29 +42,50 @@ class Finality:
         self.depth_blocks = (0 if chain.is_local else DEPTH_BLOCKS) if depth_blocks is None else depth_blocks
         self._checkpoint = state.checkpoint(self.depth_blocks)
         self._lock = threading.Lock()
+        self._head: Head | None = None
+        self._looked_at = float("-inf")
+        self._hashes: dict[int, bytes | None] = {}
 
-    def look(self) -> Head:
-        """Where the chain is now.
+    def look(self, within_seconds: float = 0.0) -> Head:
+        """Where the chain is now, or was at most so long ago. Callers at the same time share a look.
 
         Raises:
             DeepReorg: it has lost a block that was final.
             ChainBehind: this node does not have that block yet.
         """
+        asked_at = time.monotonic()
         with self._lock:
-            latest = self._chain.block_number()
-            if self._checkpoint is not None:
-                self._require_kept(self._checkpoint)
-            final = max(latest - self.depth_blocks, 0)
-            if self._checkpoint is None or final > self._checkpoint.number:
-                self._checkpoint = Checkpoint(depth_blocks=self.depth_blocks, number=final, hash=self._hash_of(final))
-                self._state.put_checkpoint(self._checkpoint)
-            return Head(latest, self._checkpoint.number)
+            if self._head is not None and self._looked_at >= asked_at - within_seconds:
+                return self._head
+            began_at, block = time.monotonic(), self._chain.head()
+            if self._head is None or block.hash != self._head.hash:
+                self._head = self._followed(block)
+                self._hashes.clear()
+            self._looked_at = began_at
+            return self._head
+
+    def hash_of(self, number: int) -> bytes | None:
+        """Hash of a block, asked once for each head; None if the chain is not that long."""
+        with self._lock:
+            if number not in self._hashes:
+                self._hashes[number] = self._chain.block_hash(number)
+            return self._hashes[number]
+
+    def _followed(self, block: BlockHead) -> Head:
+        if self._checkpoint is not None:
+            self._require_kept(self._checkpoint)
+        final = max(block.number - self.depth_blocks, 0)
+        if self._checkpoint is None or final > self._checkpoint.number:
+            checkpoint = Checkpoint(depth_blocks=self.depth_blocks, number=final, hash=self._final_hash(final))
+            self._state.put_checkpoint(checkpoint)
+            self._checkpoint = checkpoint
+        return Head(block.number, self._checkpoint.number, block.hash, block.seconds)
 
     def _require_kept(self, checkpoint: Checkpoint) -> None:
-        if self._hash_of(checkpoint.number) != checkpoint.hash:
+        if self._final_hash(checkpoint.number) != checkpoint.hash:
             raise DeepReorg(checkpoint.number, self.depth_blocks)
 
-    def _hash_of(self, number: int) -> bytes:
+    def _final_hash(self, number: int) -> bytes:
         found = self._chain.block_hash(number)
         if found is None:
             raise ChainBehind(f"the node does not have block {number}, which it or another one had before")

@@ -21,7 +21,7 @@ from aggregator.partials import Partial, PartialKey, Partials
 from aggregator.receiving import receive
 from aggregator.records import Step, Update
 from aggregator.served import Registry, ServedTask
-from aggregator.state import point_already_used, require_same
+from aggregator.state import point_already_used
 from aggregator.tools import Tools, off_loop, spend
 from aggregator.unsealing import key_of_header
 from circuits.bn254 import G1Point
@@ -40,7 +40,6 @@ from protocol.refusals import (
     MalformedContent,
     NotJoined,
     Refusal,
-    RoundNotCollecting,
     TooManyUploads,
 )
 from protocol.sealing import HEADER_BYTES, sealed_update_size_bytes
@@ -156,7 +155,9 @@ class Intake:
             self._tools.boundary("store.update")
         except FileNotFoundError:
             # The round was sealed while they waited for their check.
-            raise LateUpdate(_takes_no_more(claim), field="round") from None
+            raise LateUpdate(
+                f"round: {claim.round} of task {claim.task_id} takes no more updates", field="round"
+            ) from None
         except (Refusal, StorageFull):
             partial.discard()
             raise
@@ -213,17 +214,7 @@ class Intake:
 
     async def _admissible(self, claim: _Claim, task: ServedTask) -> Update | None:
         """The stored update, if this one came before; refuses what the round cannot take."""
-        known = await off_loop(self._tools.state.update, claim.task_id, claim.round, claim.trainer)
-        if known is not None:
-            return require_same(known, claim.update(0))
-        round = await off_loop(self._tools.state.round, claim.task_id, claim.round)
-        where = f"round: {claim.round} of task {claim.task_id}"
-        if round is None:
-            raise RoundNotCollecting(f"{where} has not begun", field="round")
-        if round.step != Step.COLLECTING:
-            raise LateUpdate(_takes_no_more(claim), field="round")
-        await off_loop(self._tools.state.require_room, claim.update(0), task.places, task.referee)
-        return None
+        return await off_loop(self._tools.state.admissible, claim.update(0), task.places, task.referee)
 
     def collects(self, task_id: int, round: int) -> bool:
         """Whether a round takes updates; blocks on the disk."""
@@ -274,10 +265,6 @@ def _put(path: Path, claim: _Claim, store: Store) -> None:
 
 def _mismatch(found: bytes, expected: bytes) -> ContentMismatch:
     return ContentMismatch(f"cid: the bytes have {to_text(found)}", field="cid", limit=to_text(expected))
-
-
-def _takes_no_more(claim: _Claim) -> str:
-    return f"round: {claim.round} of task {claim.task_id} takes no more updates"
 
 
 def _read_header(message: UploadUpdateRequest | None) -> tuple[Claimed, _Claim]:

@@ -224,20 +224,22 @@ class Machine:
         """Collects until every trainer has sent, every place is taken, or the time is over."""
         config = self._task.config
         margin = min(self._tools.config.commit_margin_seconds, config.commit_window_seconds // 2)
+        # Updates wake this too, and no more is to be asked of the chain for each of them.
+        age_seconds = self._tools.config.poll_seconds / 2
         while True:
             seen = self._task.version
-            view = await self._task.refresh(self._tools)
+            view = await self._task.refresh(self._tools, age_seconds)
             updates = self._joined_of(await self._updates(round))
             if view.state == TaskState.CLOSED or view.current_round > round.round:
                 break
             round = await self._collecting(round, view)
-            clock = await self._tools.chain_clock_seconds()
+            clock = await self._tools.chain_clock_seconds(age_seconds)
             waits = clock < view.deadline_seconds - margin and not self._has_all(updates)
             if not waits and not anchors.lacking(self._task, updates):
                 break
             if clock > view.deadline_seconds:
                 break
-            await self._pause(seen)
+            await self._pause(seen, age_seconds)
         anchor = await self._tools.with_store(
             anchors.anchor_of_round, round.round, self._task, self._terms, self._tools
         )
@@ -252,7 +254,7 @@ class Machine:
         if view.round_state != RoundState.COLLECTING:
             return round
         opened_in = round.opened_in
-        if opened_in is not None and await off_loop(self._tools.chain.block_hash, opened_in.number) == opened_in.hash:
+        if opened_in is not None and await off_loop(self._tools.finality.hash_of, opened_in.number) == opened_in.hash:
             return round
         await self._opened(self._report(round.round, Step.COLLECTING))
         return await off_loop(self._tools.state.round, round.task_id, round.round) or round
@@ -505,13 +507,13 @@ class Machine:
 
     # --------------------------------------------------------- reorganisations
 
-    async def _follow_chain(self) -> None:
+    async def _follow_chain(self, within_seconds: float = 0.0) -> None:
         """Takes back the steps whose transactions the chain has taken back.
 
         Raises:
             TakenBack: there were some.
         """
-        gone = await off_loop(self._outbox.taken_back)
+        gone = await off_loop(self._outbox.taken_back, within_seconds)
         if not gone:
             return
         # A later round rests on the earlier ones, so it goes back first.
@@ -535,11 +537,15 @@ class Machine:
 
     # -------------------------------------------------------------------- tools
 
-    async def _pause(self, seen: int) -> None:
-        """Until the task has changed since version `seen`, or it is time to look at the chain again."""
+    async def _pause(self, seen: int, age_seconds: float = 0.0) -> None:
+        """Until the task has changed since version `seen`, or it is time to look at the chain again.
+
+        Args:
+            age_seconds: how long ago the chain may have been looked at where a change ends the wait.
+        """
         await self._task.wait_for_change(seen, self._tools.config.poll_seconds)
         self._require_running()
-        await self._follow_chain()
+        await self._follow_chain(age_seconds)
 
     def _require_running(self) -> None:
         if self._tools.draining.is_set():

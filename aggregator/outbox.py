@@ -17,6 +17,7 @@ class Outbox:
         self._task_id = task_id
         self._tools = tools
         self._log = tools.log.bind(task=task_id)
+        self._seen_head = b""
 
     async def send(
         self, purpose: Purpose, round: int, call: Callable[[Journal], TxReceipt], harmless: tuple[str, ...] = ()
@@ -51,15 +52,24 @@ class Outbox:
         kept = self._tools.state.transaction(self._task_id, round, purpose)
         return kept is not None and kept.block is not None and kept.block <= self._tools.finality.look().final
 
-    def taken_back(self) -> list[Transaction]:
-        """Those that had been mined and are not any more: a reorganisation left them out, or they failed in it."""
+    def taken_back(self, within_seconds: float = 0.0) -> list[Transaction]:
+        """Those that had been mined and are not any more: a reorganisation left them out, or they failed in it.
+
+        Args:
+            within_seconds: how long ago the chain may have been looked at.
+        """
+        head = self._tools.finality.look(within_seconds)
+        if head.hash == self._seen_head:
+            return []
         state, gone = self._tools.state, []
-        for kept in state.transactions(self._task_id, after_block=self._tools.finality.look().final):
+        for kept in state.transactions(self._task_id, after_block=head.final):
             receipt = self._tools.chain.receipt(kept.hash)
             if receipt is None or receipt["status"] != 1:
                 gone.append(kept)
             elif receipt["blockNumber"] != kept.block:
                 state.put_transaction(replace(kept, block=receipt["blockNumber"]))
+        if not gone:
+            self._seen_head = head.hash
         return gone
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from eth_typing import ChecksumAddress
 
+from aggregator.finality import Head
 from aggregator.records import Report
 from aggregator.tools import Tools, off_loop
 from contracts.bindings import Anchor, MalformedTask, MarketEvent, TaskConfig, TaskState, TaskView
@@ -47,6 +48,7 @@ class ServedTask:
         self.journal = Journal(view.task_id)
         self._final_joined: set[ChecksumAddress] = set()
         self._logs_from = view.created_at_block
+        self._seen_head = b""
 
     @property
     def config(self) -> TaskConfig:
@@ -97,18 +99,21 @@ class ServedTask:
             async with asyncio.timeout(timeout_seconds), self._changed:
                 await self._changed.wait_for(lambda: self._version != seen)
 
-    async def refresh(self, tools: Tools) -> TaskView:
-        """Looks at the chain: state and trainers."""
+    async def refresh(self, tools: Tools, within_seconds: float = 0.0) -> TaskView:
+        """State and trainers as the chain has them, or had at most so long ago."""
+        head = await off_loop(tools.finality.look, within_seconds)
+        if head.hash == self._seen_head:
+            return self.view
         before = (self.view.state, self.view.current_round, self.view.round_state, len(self.joined))
-        await off_loop(self._look_at_trainers, tools)
+        await off_loop(self._look_at_trainers, head, tools)
         self.view = await off_loop(tools.market.task, self.task_id)
+        self._seen_head = head.hash
         if before != (self.view.state, self.view.current_round, self.view.round_state, len(self.joined)):
             await self.notify()
         return self.view
 
-    def _look_at_trainers(self, tools: Tools) -> None:
+    def _look_at_trainers(self, head: Head, tools: Tools) -> None:
         """From the logs; those of blocks that may be taken back are read each time."""
-        head = tools.finality.look()
         events = (
             tools.market.events(self.task_id, self._logs_from, head.latest) if head.latest >= self._logs_from else []
         )
@@ -184,6 +189,7 @@ class Registry:
         self.found: asyncio.Queue[ServedTask] = asyncio.Queue()
         self._tools = tools
         self._seen = 0
+        self._seen_head = b""
         self._looked_at = float("-inf")
         self._looking = asyncio.Lock()
 
@@ -207,20 +213,24 @@ class Registry:
                 return
             await asyncio.sleep(self._looked_at + _DISCOVERY_PAUSE_SECONDS - asked_at)
             began_at = time.monotonic()
-            market, known = self._tools.market, await off_loop(self._tools.state.tasks)
             head = await off_loop(self._tools.finality.look)
-            while page := await off_loop(market.tasks, self._seen + 1):
-                for view in page:
-                    if not isinstance(view, MalformedTask) and view.created_at_block > head.final:
-                        self._looked_at = began_at
-                        return
-                    if isinstance(view, MalformedTask):
-                        # A stranger's, or of no rule that could be served.
-                        self._tools.log.warning("task.malformed", task=view.task_id, reason=str(view))
-                    elif self._is_ours(view, known):
-                        await self._add(view)
-                    self._seen = view.task_id
+            if head.hash != self._seen_head:
+                await self._discover(head)
+                self._seen_head = head.hash
             self._looked_at = began_at
+
+    async def _discover(self, head: Head) -> None:
+        market, known = self._tools.market, await off_loop(self._tools.state.tasks)
+        while page := await off_loop(market.tasks, self._seen + 1):
+            for view in page:
+                if not isinstance(view, MalformedTask) and view.created_at_block > head.final:
+                    return
+                if isinstance(view, MalformedTask):
+                    # A stranger's, or of no rule that could be served.
+                    self._tools.log.warning("task.malformed", task=view.task_id, reason=str(view))
+                elif self._is_ours(view, known):
+                    await self._add(view)
+                self._seen = view.task_id
 
     def _is_ours(self, view: TaskView, known: set[int]) -> bool:
         if view.config.aggregator != self._tools.account.address:

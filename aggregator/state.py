@@ -4,7 +4,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 
 from eth_typing import ChecksumAddress
-from sqlalchemy import URL, delete, select
+from sqlalchemy import URL, delete, func, select
 from sqlalchemy.orm import Session
 
 from aggregator import nonces
@@ -189,25 +189,23 @@ class State:
             RoundNotCollecting, LateUpdate, SecondUpdate, PointAlreadyUsed, RoundFull.
         """
         with self._database.writing("admit") as session:
-            round_row = session.get(RoundRow, (update.task_id, update.round))
-            if round_row is None:
-                raise RoundNotCollecting(f"round: {update.round} of task {update.task_id} has not begun", field="round")
-            known = _find_update(session, update.task_id, update.round, update.trainer)
+            known = _admissible(session, update, places, referee)
             if known is not None:
-                return require_same(known, update)
-            if round_row.step != Step.COLLECTING:
-                raise LateUpdate(f"round: {update.round} of task {update.task_id} takes no more updates", field="round")
+                return known
             x, _ = coordinates(update.point)
             if session.scalar(select(UpdateRow).where(UpdateRow.point_x == x)):
                 raise point_already_used(update.point)
-            _require_room(session, update, places, referee)
             session.add(UpdateRow.of(update))
         return update
 
-    def require_room(self, update: Update, places: int, referee: str | None = None) -> None:
-        """RoundFull if no place is left for an update that is not there yet; see `admit`."""
+    def admissible(self, update: Update, places: int, referee: str | None = None) -> Update | None:
+        """What `admit` would say by now, but for the point: the same content's stored update, or None for a new one.
+
+        Raises:
+            RoundNotCollecting, LateUpdate, SecondUpdate, RoundFull.
+        """
         with self._database.reading() as session:
-            _require_room(session, update, places, referee)
+            return _admissible(session, update, places, referee)
 
     def update(self, task_id: int, round: int, trainer: str) -> Update | None:
         with self._database.reading() as session:
@@ -327,7 +325,7 @@ class State:
         session.add(JournalRow.of(report))
 
 
-def require_same(known: Update, given: Update) -> Update:
+def _require_same(known: Update, given: Update) -> Update:
     """The stored update, if the given one is the same content (SecondUpdate otherwise)."""
     if (known.point, known.cid) != (given.point, given.cid):
         raise SecondUpdate(
@@ -352,10 +350,25 @@ def _require_round(session: Session, task_id: int, round: int) -> RoundRow:
     return row
 
 
-def _require_room(session: Session, update: Update, places: int, referee: str | None) -> None:
-    others = [row for row in _update_rows(session, update.task_id, update.round) if row.trainer != referee]
-    if update.trainer != referee and len(others) >= places:
+def _admissible(session: Session, update: Update, places: int, referee: str | None) -> Update | None:
+    where = f"round: {update.round} of task {update.task_id}"
+    row = session.get(RoundRow, (update.task_id, update.round))
+    if row is None:
+        raise RoundNotCollecting(f"{where} has not begun", field="round")
+    known = _find_update(session, update.task_id, update.round, update.trainer)
+    if known is not None:
+        return _require_same(known, update)
+    if row.step != Step.COLLECTING:
+        raise LateUpdate(f"{where} takes no more updates", field="round")
+    if update.trainer != referee and _count_others(session, update, referee) >= places:
         raise RoundFull(f"round: all {places} places are taken", field="round", limit=f"{places} updates")
+    return None
+
+
+def _count_others(session: Session, update: Update, referee: str | None) -> int:
+    """How many places of trainers are taken in an update's round."""
+    of_round = select(func.count()).where(UpdateRow.task_id == update.task_id, UpdateRow.round == update.round)
+    return session.scalars(of_round.where(UpdateRow.trainer != (referee or ""))).one()
 
 
 def _update_rows(session: Session, task_id: int, round: int) -> Sequence[UpdateRow]:

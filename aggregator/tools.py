@@ -55,9 +55,9 @@ class Tools:
     _provers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="prover"))
     _stores: Executor = field(default_factory=lambda: ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store"))
 
-    async def chain_clock_seconds(self) -> int:
+    async def chain_clock_seconds(self, within_seconds: float = 0.0) -> int:
         """The time that deadlines are measured by: the latest block's, or the wall clock where blocks are rare."""
-        return max(int(time.time()), await off_loop(self.chain.now_seconds))
+        return max(int(time.time()), (await off_loop(self.finality.look, within_seconds)).seconds)
 
     async def with_prover(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs what needs keys, in a thread apart: making them takes minutes, and uploads must not wait for it."""

@@ -20,9 +20,9 @@ _MIN_LOGROWS = 10
 _SPARE_ROWS = 200
 
 
-def rows_needed(*, slots: int, dim: int) -> int:
-    """About how many rows the circuit takes: products, and five for the range of each entry."""
-    return dim * (slots * (slots + 1) // 2 + 5 * slots) + _SPARE_ROWS
+def largest_dim(*, slots: int, logrows: int) -> int:
+    """The largest model that a circuit of 2^logrows rows holds: products, and five rows for the range of each entry."""
+    return ((1 << logrows) - _SPARE_ROWS) // (slots * (slots + 1) // 2 + 5 * slots)
 
 
 def rows_of(column: Column) -> list[int]:

@@ -3,7 +3,8 @@
     python -m benchmarks.ingest [--dim D] [--trainers N] [--waves W] [--watchers N] [--json]
 
 Each trainer sends one update to each of W tasks over a connection of its own, the next as soon as the last one has
-left, without waiting for its receipt: bytes come as fast as they are taken, and checks queue behind them. Printed are
+left, without waiting for its receipt: bytes come as fast as they are taken, and checks queue behind them. Updates are
+sealed before the clock starts, as trainers do on machines of their own. Printed are
 
 - MB/s: bytes on the server's disk, from the first to the last, while checks of what came before go on,
 - updates/s: receipts, from the first byte to the last receipt,
@@ -110,36 +111,48 @@ class Job:
 # ------------------------------------------------------------------- senders
 
 
-def send(port: int, domain: Domain, jobs: list[Job], base: bytes, dim: int, pipe: Connection) -> None:
+def send(port: int, domain: Domain, jobs: list[Job], base: bytes, pipe: Connection) -> None:
     """A process of trainers: says when it is ready, sends when it is told, reports (task, trainer, cid, seconds)."""
-    pipe.send(asyncio.run(_send(port, domain, jobs, np.frombuffer(base, dtype=np.int8), dim, pipe)))
+    pipe.send(asyncio.run(_send(port, domain, jobs, np.frombuffer(base, dtype=np.int8), pipe)))
 
 
 async def _send(
-    port: int, domain: Domain, jobs: list[Job], base: Any, dim: int, pipe: Connection
+    port: int, domain: Domain, jobs: list[Job], base: Any, pipe: Connection
 ) -> list[tuple[int, str, bytes, float]]:
     channels = [grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=_OPTIONS) for _ in jobs]
     await asyncio.gather(*(channel.channel_ready() for channel in channels))
-    pipe.send("ready")
-    await asyncio.to_thread(pipe.recv)
-    sent = await asyncio.gather(*(_trainer(c, domain, j, base, dim) for c, j in zip(channels, jobs, strict=True)))
+    with tempfile.TemporaryDirectory() as scratch:
+        sealed = [list(_sealed(domain, job, base, Path(scratch))) for job in jobs]
+        pipe.send("ready")
+        await asyncio.to_thread(pipe.recv)
+        pairs = zip(channels, jobs, sealed, strict=True)
+        sent = await asyncio.gather(*(_trainer(channel, domain, job, files) for channel, job, files in pairs))
     for channel in channels:
         await channel.close(None)
     return [each for one in sent for each in one]
 
 
+def _sealed(domain: Domain, job: Job, base: Any, directory: Path) -> Iterator[tuple[Path, updates_pb2.UpdateHeader]]:
+    """A trainer's updates in files, with their headers."""
+    account: LocalAccount = Account.from_key(job.key)
+    all_salts = np.frombuffer(job.salts, dtype=np.int8).astype(np.int64).reshape(len(job.tasks), -1)
+    for task_id, salts, raw in zip(job.tasks, all_salts, job.points, strict=True):
+        plain = encode_update(Column(values=base.astype(np.int64), salts=salts), FMT)
+        data = seal_update(plain, Receiver(job.receiver), update_context(domain, task_id, 0, account.address))
+        path = directory / f"{task_id}-{account.address}"
+        path.write_bytes(data)
+        yield path, _header(account, domain, task_id, G1Point.from_bytes(raw), data)
+
+
 async def _trainer(
-    channel: grpc.aio.Channel, domain: Domain, job: Job, base: Any, dim: int
+    channel: grpc.aio.Channel, domain: Domain, job: Job, files: list[tuple[Path, updates_pb2.UpdateHeader]]
 ) -> list[tuple[int, str, bytes, float]]:
     account: LocalAccount = Account.from_key(job.key)
     stub: Any = updates_pb2_grpc.UpdatesServiceStub(channel)
     signer = CallSigner(account, domain)
     waiting: list[asyncio.Future[tuple[int, str, bytes, float]]] = []
-    all_salts = np.frombuffer(job.salts, dtype=np.int8).astype(np.int64).reshape(len(job.tasks), -1)
-    for task_id, salts, raw in zip(job.tasks, all_salts, job.points, strict=True):
-        plain = encode_update(Column(values=base.astype(np.int64), salts=salts), FMT)
-        data = seal_update(plain, Receiver(job.receiver), update_context(domain, task_id, 0, account.address))
-        header = _header(account, domain, task_id, G1Point.from_bytes(raw), data)
+    for task_id, (path, header) in zip(job.tasks, files, strict=True):
+        data = path.read_bytes()
         started_at, call = time.monotonic(), stub.UploadUpdate()
         await call.write(
             updates_pb2.UploadUpdateRequest(header=signer.sign(UPLOAD_UPDATE, header, task_id=task_id, round=0))
@@ -396,7 +409,7 @@ def measure(scene: Scene, process: psutil.Process, port: int, jobs: list[Job], b
         ours, theirs = context.Pipe()
         share = jobs[index::SENDERS]
         child = context.Process(
-            target=send, args=(port, scene.market.domain, share, base.tobytes(), scene.dim, theirs), daemon=True
+            target=send, args=(port, scene.market.domain, share, base.tobytes(), theirs), daemon=True
         )
         child.start()
         pipes.append(ours)
@@ -511,7 +524,7 @@ def _seal(
     """The round's last updates: its seal is what every watcher waits for."""
     jobs = make_jobs(scene, late, {account.address: [task_id] for account in late}, base)
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    ready = threading.Thread(target=send, args=(port, scene.market.domain, jobs, base.tobytes(), scene.dim, theirs))
+    ready = threading.Thread(target=send, args=(port, scene.market.domain, jobs, base.tobytes(), theirs))
     ready.start()
     ours.recv()
     ours.send("go")

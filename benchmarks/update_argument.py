@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.records import Clock, Record, spread
+from benchmarks.records import Clock, Record
 from circuits.bn254 import G1Point
 from circuits.commitment import Column, commit, draw_salts, smallest_logrows
 from circuits.fixedpoint import FixedPoint
@@ -129,21 +129,24 @@ def peak_mib() -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) >> 10
 
 
-def measure_ezkl(prover: Prover, size: Size) -> Record:
-    """The linear layer as an ezkl circuit: one proof, for each takes minutes."""
-    from benchmarks.ezkl_linear import GramCircuit, rows_needed, rows_of  # noqa: PLC0415  (loads torch)
+def measure_ezkl(prover: Prover, *, slots: int, bits: int, logrows: int, runs: int) -> Record:
+    """The linear layer as an ezkl circuit, of the largest model that 2^logrows rows hold."""
+    from benchmarks.ezkl_linear import GramCircuit, largest_dim, rows_of  # noqa: PLC0415  (loads torch)
 
-    fmt = FixedPoint(bits=size.bits, fraction_bits=0)
-    logrows = max(rows_needed(slots=size.slots, dim=size.dim).bit_length(), size.bits + 1)
-    circuit = GramCircuit(slots=size.slots, dim=size.dim, fmt=fmt, logrows=logrows)
-    columns, clock = random_columns(size), Clock()
+    size = Size(dim=largest_dim(slots=slots, logrows=logrows), slots=slots, bits=bits)
+    circuit = GramCircuit(slots=slots, dim=size.dim, fmt=FixedPoint(bits=bits, fraction_bits=0), logrows=logrows)
+    clock, proof_bytes = Clock(), 0
     prover.ensure_test_srs(logrows)
     keys = clock.timed("setup", lambda: prover.keys(circuit))
-    proof = clock.timed("prove", lambda: prover.prove(circuit, [rows_of(column) for column in columns]))
-    assert list(proof.instances[:-1]) == upper_triangle(gram(columns))
+    for _ in range(runs):
+        columns = random_columns(size)
+        rows = [rows_of(column) for column in columns]
+        proof = clock.timed("prove", partial(prover.prove, circuit, rows))
+        assert list(proof.instances[:-1]) == upper_triangle(gram(columns))
+        proof_bytes = len(proof.data)
     return {
-        "logrows": logrows,
-        "seconds": {name: spread(values) for name, values in clock.runs.items()},
-        "proof_bytes": len(proof.data),
+        "dim": size.dim,
+        "seconds": clock.spreads(),
+        "proof_bytes": proof_bytes,
         "key_bytes": (keys.directory / "pk").stat().st_size,
     }

@@ -10,13 +10,16 @@ from rich.table import Table
 
 from benchmarks import growth, market_round, models, profiling, quick, rule_keys, tables
 from benchmarks.models import MODELS
-from benchmarks.records import Results
+from benchmarks.records import Record, Results
 from benchmarks.update_argument import Size, measure_ezkl
 from circuits.errors import FieldError
 from circuits.fixedpoint import FixedPoint
 from circuits.prover import Prover
 
-EZKL_SLOTS, EZKL_DIM = 4, 650
+EZKL_LOGROWS = (15, 18)
+"""Sizes of ezkl's circuit; the largest takes half a minute to prove, and 2 GB."""
+FULL_LOGROWS = 16
+"""Of the update argument that a parameter's time is compared at: its own time hardly changes from there on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +69,11 @@ def run_bench(
             for slots in selection.slots:
                 for model in sized:
                     _model(kept, prover, model, slots, bits, selection, console)
-        if selection.compare:
-            _ezkl(kept, prover, selection.runs, console)
+                for logrows in EZKL_LOGROWS if selection.compare else ():
+                    _ezkl(kept, prover, slots, bits, logrows, selection.runs, console)
         if selection.growth is not None:
-            logrows = [k for k in growth.LOGROWS if k <= selection.growth]
-            growth.measure_growth(kept, runs=selection.runs, logrows=logrows, tell=console.print)
+            sizes = [k for k in growth.LOGROWS if k <= selection.growth]
+            growth.measure_growth(kept, runs=selection.runs, logrows=sizes, tell=console.print)
     _show(kept, console, out, as_json)
 
 
@@ -129,11 +132,17 @@ def _model(
         )
 
 
-def _ezkl(kept: Results, prover: Prover, runs: int, console: Console) -> None:
-    size = Size(dim=EZKL_DIM, slots=EZKL_SLOTS, bits=8)
-    console.print(f"ezkl's circuit of the linear layer: {size.slots} x {size.dim}")
-    what = {"kind": "ezkl", "dim": size.dim, "slots": size.slots, "bits": size.bits}
-    kept.once(what, lambda: measure_ezkl(prover, size) | {"argument": growth.argument(kept, size, runs=runs)})
+def _ezkl(kept: Results, prover: Prover, slots: int, bits: int, logrows: int, runs: int, console: Console) -> None:
+    """The linear layer as ezkl's circuit, next to the argument at that size and at one of its own."""
+    console.print(f"ezkl's circuit of the linear layer: {slots} slots, 2^{logrows} rows")
+
+    def measured() -> Record:
+        found = measure_ezkl(prover, slots=slots, bits=bits, logrows=logrows, runs=runs)
+        for name, dim in (("argument", found["dim"]), ("full", growth.full(FULL_LOGROWS))):
+            found[name] = growth.argument(kept, Size(dim=dim, slots=slots, bits=bits), runs=runs)
+        return found
+
+    kept.once({"kind": "ezkl", "slots": slots, "bits": bits, "logrows": logrows}, measured)
 
 
 def _show(kept: Results, console: Console, out: Path | None, as_json: bool) -> None:

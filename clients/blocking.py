@@ -22,6 +22,7 @@ from clients.loop import Loop
 from clients.owner import AsyncOwner, CheckedModel, Offer
 from clients.parameters import Parameters, Vector
 from clients.trainer import AsyncRound, AsyncTrainer, Outcome
+from contracts.bindings import NATIVE
 from process import logs
 from process.errors import ConfigurationError
 from protocol.terms import UnacceptableTerms
@@ -108,11 +109,19 @@ class Trainer(_Client):
     Args:
         task: its id.
         allowed: addresses of those who may join, as the owner gave them; empty for a task that is open to all.
-        max_stake_wei: most that the account is willing to post.
+        max_stake_wei: most that the account is willing to post, and to let the market take.
+        stake_token: the ERC-20 that a stake may be in; by default the native currency.
     """
 
     def __init__(
-        self, connection: Connection, loop: Loop, *, task: int, allowed: Sequence[str] = (), max_stake_wei: int = 0
+        self,
+        connection: Connection,
+        loop: Loop,
+        *,
+        task: int,
+        allowed: Sequence[str] = (),
+        max_stake_wei: int = 0,
+        stake_token: str = NATIVE,
     ) -> None:
         super().__init__(connection, loop)
         self._inner = AsyncTrainer(
@@ -125,6 +134,7 @@ class Trainer(_Client):
             poll_seconds=connection.poll_seconds,
             allowed=allowed,
             max_stake_wei=max_stake_wei,
+            stake_token=stake_token,
         )
 
     @classmethod
@@ -135,6 +145,7 @@ class Trainer(_Client):
         task: int,
         allowed: Sequence[str] = (),
         max_stake_wei: int = 0,
+        stake_token: str = NATIVE,
         **settings: object,
     ) -> Self:
         """A trainer of a market that a configuration file names.
@@ -148,7 +159,9 @@ class Trainer(_Client):
         """
         connection, loop, _ = _open(file, settings)
         try:
-            return cls(connection, loop, task=task, allowed=allowed, max_stake_wei=max_stake_wei)
+            return cls(
+                connection, loop, task=task, allowed=allowed, max_stake_wei=max_stake_wei, stake_token=stake_token
+            )
         except BaseException:
             loop.close()
             raise

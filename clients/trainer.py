@@ -27,7 +27,7 @@ from clients.memory import Memory, Pending
 from clients.parameters import Vector
 from clients.sending import MISSED, check_receipt, commitment_of, may_pass, receiver_of, send_update
 from clients.service import AggregatorClient
-from contracts.bindings import Market, RoundState, TaskConfig, TaskState, TaskView, TransactionReverted
+from contracts.bindings import NATIVE, Market, RoundState, TaskConfig, TaskState, TaskView, TransactionReverted, allow
 from process.logs import Log, get
 from protocol.calls import CallSigner
 from protocol.refusals import LateUpdate, Refusal, UnknownModel
@@ -109,7 +109,8 @@ class AsyncTrainer:
         directory: remembers updates that were signed, so that a restart sends the same.
         poll_seconds: how often the chain is looked at while nothing happens.
         allowed: addresses of those who may join, as the owner gave them; empty for a task that is open to all.
-        max_stake_wei: most that the account is willing to post.
+        max_stake_wei: most that the account is willing to post, and to let the market take.
+        stake_token: the ERC-20 that a stake may be in; by default the native currency.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class AsyncTrainer:
         poll_seconds: float = 5,
         allowed: Sequence[str] = (),
         max_stake_wei: int = 0,
+        stake_token: str = NATIVE,
         log: Log | None = None,
     ) -> None:
         self._market = market
@@ -136,6 +138,7 @@ class AsyncTrainer:
         self._poll_seconds = poll_seconds
         self._allowed = tuple(allowed)
         self._max_stake_wei = max_stake_wei
+        self._stake_token = stake_token
         self._log = (log or get(role="trainer")).bind(task=task_id, trainer=account.address)
         self._terms: Derived | None = None
         self._receiver: Receiver | None = None
@@ -209,6 +212,8 @@ class AsyncTrainer:
             return
         config = (await self._view()).config
         proof = self._membership(config)
+        if config.stake_wei:
+            await asyncio.to_thread(allow, self._market, self._account, config.token, config.stake_wei)
         receipt = await asyncio.to_thread(self._market.join, self._account, self._task_id, proof)
         self._log.info("trainer.joined", gas=receipt["gasUsed"], stake_wei=str(config.stake_wei))
 
@@ -403,7 +408,13 @@ class AsyncTrainer:
             self._log.warning("trainer.expired_round", round=round)
 
     def _membership(self, config: TaskConfig) -> list[bytes]:
-        return check_membership(config, self._account.address, allowed=self._allowed, max_stake_wei=self._max_stake_wei)
+        return check_membership(
+            config,
+            self._account.address,
+            allowed=self._allowed,
+            max_stake_wei=self._max_stake_wei,
+            stake_token=self._stake_token,
+        )
 
     async def _view(self) -> TaskView:
         return await asyncio.to_thread(self._market.task, self._task_id)

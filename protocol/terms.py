@@ -18,7 +18,7 @@ from circuits.prover import CircuitKeys, Prover
 from circuits.rules import Anchor as RuleAnchor
 from circuits.srs import MAX_K, Srs
 from circuits.statement import Statement
-from contracts.bindings import Anchor, Chain, TaskConfig, UntrustedVerifier, allowlist
+from contracts.bindings import NATIVE, Anchor, Chain, TaskConfig, UntrustedVerifier, allowlist
 from contracts.bindings.deploy import check_verifier
 from protocol.last_model import rule_name_of
 from store.cid import cid_of, to_text
@@ -157,18 +157,22 @@ def check_pace(config: TaskConfig) -> None:
         raise UnacceptableTerms("learning_rate", 0, "with patience there must be one to halve")
 
 
-def check_membership(config: TaskConfig, account: str, *, allowed: Sequence[str], max_stake_wei: int) -> list[bytes]:
+def check_membership(
+    config: TaskConfig, account: str, *, allowed: Sequence[str], max_stake_wei: int, stake_token: str = NATIVE
+) -> list[bytes]:
     """What the account must agree with to join; returns the Merkle proof that `joinTask` asks for.
 
     Args:
         allowed: the addresses that may join, as far as the account knows; empty for a task that is open to all.
-        max_stake_wei: most that the account is willing to post.
+        max_stake_wei: most that the account is willing to post, in the smallest unit of `stake_token`.
     Raises:
-        UnacceptableTerms: the task asks for a larger stake, or has another allow-list.
+        UnacceptableTerms: the task asks for a larger stake, or one in another currency, or has another allow-list.
         ValueOutOfRange: the account is not on its own list, or an entry is no address.
     """
     if config.stake_wei > max_stake_wei:
         raise UnacceptableTerms("stake_wei", config.stake_wei, f"this trainer posts at most {max_stake_wei}")
+    if config.stake_wei:
+        _require_equal("token", config.token.lower(), stake_token.lower())
     _require_equal("allow_root", config.allow_root.hex(), allowlist.root_of(allowed).hex())
     return list(allowlist.proof_of(allowed, account))
 

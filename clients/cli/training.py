@@ -41,6 +41,10 @@ def train(
         typer.Option(metavar="ADDRESS", help="Who may join, as the owner gave it; repeatable; none: everyone."),
     ] = None,
     max_stake_wei: Annotated[int, typer.Option(min=0, help="Refuse a task that asks for a larger stake.")] = 0,
+    stake_token: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The ERC-20 that a stake may be in; default: the native currency."),
+    ] = None,
     as_json: LinesOption = False,
 ) -> None:
     """Takes part in a task with your own training, until it is closed, and collects the pay.
@@ -56,16 +60,22 @@ def train(
         found = configured(config_file(config), {"key_file": key_file, "password_file": password_file})
         logs.configure(found.log_level, human=lines_for_people(as_json))
         training = Script(script).training()
-        asyncio.run(_train(found, task, training, tuple(allowed or ()), max_stake_wei))
+        asyncio.run(_train(found, task, training, tuple(allowed or ()), max_stake_wei, stake_token))
 
     reporting(work)
 
 
 async def _train(
-    config: "UserConfig", task_id: int, training: "LocalTraining", allowed: tuple[str, ...], max_stake_wei: int
+    config: "UserConfig",
+    task_id: int,
+    training: "LocalTraining",
+    allowed: tuple[str, ...],
+    max_stake_wei: int,
+    stake_token: str | None,
 ) -> None:
     from clients.connection import connected
     from clients.trainer import AsyncTrainer
+    from contracts.bindings import NATIVE
 
     async with connected(config) as connection:
         trainer = AsyncTrainer(
@@ -78,6 +88,7 @@ async def _train(
             poll_seconds=connection.poll_seconds,
             allowed=allowed,
             max_stake_wei=max_stake_wei,
+            stake_token=stake_token or NATIVE,
         )
         await trainer.run(training)
 

@@ -45,6 +45,7 @@ from contracts.bindings.errors import (
     WrongChain,
 )
 from contracts.bindings.market_errors import reverted
+from contracts.bindings.records import BlockHead
 from contracts.bindings.reverts import decode_revert
 from contracts.bindings.signed import Journal, Signed
 
@@ -136,6 +137,11 @@ class Chain:
     def block_number(self) -> int:
         """Number of the latest block."""
         return self._ask(self.w3.eth.get_block_number)
+
+    def head(self) -> BlockHead:
+        """The latest block. All of the chain's state follows from its hash."""
+        block = self._ask(lambda: self.w3.eth.get_block("latest"))
+        return BlockHead(block["number"], bytes(block["hash"]), block["timestamp"])
 
     def block_hash(self, number: int) -> bytes | None:
         """Hash of a block; None if the chain is not that long."""

@@ -145,6 +145,14 @@ class TaskConfig:
         return self.reward_per_round_wei * self.rounds
 
 
+class BlockHead(NamedTuple):
+    """The latest block. Attributes: seconds: its time."""
+
+    number: int
+    hash: bytes
+    seconds: int
+
+
 class Pace(NamedTuple):
     """What the hyper-parameter rule remembers: the lowest |A|^2 / n^2 so far (n = 0: none), stale rounds, halvings."""
 

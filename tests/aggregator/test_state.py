@@ -127,13 +127,13 @@ def test_the_referee_has_a_place_of_its_own_and_slot_zero(comes_first: bool, sta
     if comes_first:
         state.admit(referee, 2, referee.trainer)
     for index in (0, 1):
-        state.require_room(update(index), 2, referee.trainer)
+        assert state.admissible(update(index), 2, referee.trainer) is None
         state.admit(update(index), 2, referee.trainer)
-    for takes in (state.admit, state.require_room):
+    for takes in (state.admit, state.admissible):
         with pytest.raises(RoundFull):
             takes(update(2), 2, referee.trainer)
     if not comes_first:
-        state.require_room(referee, 2, referee.trainer)
+        assert state.admissible(referee, 2, referee.trainer) is None
         state.admit(referee, 2, referee.trainer)
     state.seal(report(Step.SEALED), referee)
     assert [(u.slot, u.trainer) for u in state.updates(1, 0)] == [(0, TRAINERS[9]), (1, TRAINERS[0]), (2, TRAINERS[1])]

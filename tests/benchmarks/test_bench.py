@@ -15,7 +15,11 @@ def bench(*options: str) -> Result:
 
 
 @pytest.mark.slow
-def test_a_model_end_to_end_and_a_second_run_that_measures_nothing(tmp_path: Path) -> None:
+def test_a_model_end_to_end_and_a_second_run_that_measures_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clients.bench.EZKL_LOGROWS", (13,))
+    monkeypatch.setattr("clients.bench.FULL_LOGROWS", 12)
     results, out = tmp_path / "results.jsonl", tmp_path / "out"
     options = [
         *("--model", "digits_mlp", "--slots", "4", "--bits", "4", "--runs", "2", "--compare"),
@@ -36,6 +40,9 @@ def test_a_model_end_to_end_and_a_second_run_that_measures_nothing(tmp_path: Pat
     assert found["seconds"]["upload"]["runs"] == 8
     compared = records["compared"]
     assert (compared["whole"]["dim"], compared["last_layer"]["dim"]) == (4810, 650)
+    ezkl = records["ezkl"]
+    assert (ezkl["dim"], ezkl["argument"]["dim"], ezkl["full"]["dim"]) == (266, 266, 3578)
+    assert ezkl["seconds"]["prove"]["runs"] == 2
     assert {"benchmarks.md", "benchmarks.json", "benchmarks.png"} == {path.name for path in out.iterdir()}
 
     written = results.read_text()

@@ -73,8 +73,13 @@ def test_joining_takes_what_the_trainer_agreed_to(stage: Stage) -> None:
     assert check_membership(listed, **member) == list(proof_of(names, names[1]))  # type: ignore[arg-type]
     open_to_all = {"account": names[1], "allowed": [], "max_stake_wei": 0}
     assert check_membership(stage.task_config(), **open_to_all) == []  # type: ignore[arg-type]
+    paid = stage.task_config(allow_root=root_of(names), stake_wei=5, token=stage.outsider.address)
+    in_token = member | {"stake_token": stage.outsider.address.lower()}
+    assert check_membership(paid, **in_token) == list(proof_of(names, names[1]))  # type: ignore[arg-type]
     for terms, change, field in (
         (listed, {"max_stake_wei": 4}, "stake_wei"),
+        (listed, in_token, "token"),
+        (paid, {}, "token"),
         (listed, {"allowed": []}, "allow_root"),
         (listed, {"allowed": names[:2]}, "allow_root"),
         (stage.task_config(), {}, "allow_root"),

@@ -311,6 +311,22 @@ def test_answers_that_make_no_sense_have_a_type(body: bytes, tmp_path: Path) -> 
                 store.held("task-1")
 
 
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ("block was not found locally (offline): ipld: could not find x", NotFound),
+        ("context deadline exceeded", NotFound),
+        ("the node has its own reasons", Refused),
+    ],
+)
+def test_an_object_is_missing_only_if_the_node_says_so(message: str, error: type[StoreError], tmp_path: Path) -> None:
+    with liar(lambda _: (500, json.dumps({"Message": message}).encode())) as url:
+        store, cid = KuboStore(url, spool_directory=tmp_path), cid_of(b"x")
+        for ask in (store.get, lambda cid: list(store.stream(cid)), lambda cid: store.pin(cid, "task-1")):
+            with pytest.raises(error):
+                ask(cid)
+
+
 def test_what_the_node_refuses_loses_no_pin(tmp_path: Path) -> None:
     """A node that does not say what a holder keeps is not one that says that nobody keeps anything."""
     asked: list[str] = []

@@ -13,6 +13,7 @@ from contracts.bindings import NATIVE, TaskState, Token, artifacts
 from contracts.bindings.deploy import create
 from process.exits import Exit
 from process.keyfile import create_key_file
+from protocol.terms import UnacceptableTerms
 from tests.clients.cli.running import merit, refused
 from tests.clients.test_trainer import STEP, honest, owner, trainer
 from tests.stage import BOND_WEI, REWARD_WEI, STATEMENT, TRAINERS, Stage
@@ -42,13 +43,13 @@ def proven_by_reference(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clients.connection.Prover", lambda: stage.prover)
 
 
-def minted(stage: Stage, name: str = "PlainToken") -> Token:
-    """A token of which owner and operator hold some."""
+def minted(stage: Stage, name: str = "PlainToken", *others: str) -> Token:
+    """A token of which owner, operator and others hold some."""
     artifact = artifacts.forge(name, "Tokens")
     address, _ = create(stage.chain, stage.owner, artifact)
     contract: Any = stage.chain.contract(address, artifact.abi)
-    for account in (stage.owner, stage.operator):
-        stage.chain.send(stage.owner, contract.functions.mint(account.address, 10 * TOTAL))
+    for holder in (stage.owner.address, stage.operator.address, *others):
+        stage.chain.send(stage.owner, contract.functions.mint(holder, 10 * TOTAL))
     return Token(stage.chain, address)
 
 
@@ -109,6 +110,21 @@ async def test_a_market_in_a_token(stage: Stage, directory: Path) -> None:
     assert json.loads(out)["token"]["address"] == token.address
     assert token.balance(stage.market.address) == 0
     assert (await refused(*withdraw, account))["kind"] == "NothingToWithdraw"
+
+
+async def test_a_stake_in_a_token_is_allowed_and_taken_as_agreed(stage: Stage) -> None:
+    account, market = stage.trainers[0], stage.market
+    token = await asyncio.to_thread(minted, stage, "PlainToken", account.address)
+    config = stage.task_config(token=token.address, stake_wei=70)
+    await asyncio.to_thread(token.allow, stage.owner, market.address, config.total_reward_wei)
+    task_id = await asyncio.to_thread(market.create_task, stage.owner, config)
+    async with stage.running(tokens=(token.address,)) as (_, client):
+        with pytest.raises(UnacceptableTerms, match="token"):
+            await trainer(stage, client, task_id, 0, max_stake_wei=70).join()
+        assert token.allowance(account.address, market.address) == 0
+        await trainer(stage, client, task_id, 0, max_stake_wei=70, stake_token=token.address).join()
+    assert market.has_joined(task_id, account.address)
+    assert (token.balance(account.address), token.allowance(account.address, market.address)) == (10 * TOTAL - 70, 0)
 
 
 async def _without_withdrawal(last: Any, train: Any) -> None:
