@@ -6,6 +6,7 @@ process of its own that the system runs when nothing more urgent is to be done: 
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -48,14 +49,17 @@ class Checks:
         self._worker = Worker()
         self.turn = asyncio.Lock()
 
-    async def check(self, question: Question) -> None:
+    async def check(self, ask: Callable[[], Question]) -> None:
         """Returns if the update is sound. Who waits for its turn, and is gone, is not checked.
 
+        Args:
+            ask: makes the question when its turn has come, in a thread; what it raises is raised.
         Raises:
             MalformedContent, OutOfRange, WrongCommitment.
             FileNotFoundError: the bytes are gone.
         """
         async with self.turn:
+            question = await off_loop(ask)
             if question.dim < _SMALL_DIM:
                 wrong: Exception | None = await off_loop(answer, question)
             else:

@@ -7,6 +7,7 @@ on PostgreSQL writers take turns at a lock. So what holds on one engine holds on
 import fcntl
 import secrets
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,7 @@ class Database:
         self._shown = url.render_as_string(hide_password=True)
         self._boundary = boundary
         self._session = secrets.token_hex(16)
+        self._turn = threading.Lock()
         self._engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
         self._writer = self._engine.execution_options(merit_writes=True)
         try:
@@ -87,12 +89,22 @@ class Database:
         Raises:
             StateTakenOver, StateUnavailable, DiskFull: nothing was written.
         """
-        with _typed_errors(), Session(self._writer) as session, session.begin():
+        with self._turn_to_write(), _typed_errors(), Session(self._writer) as session, session.begin():
             # The lock above is lost with its connection; this is what then keeps two processes apart.
             if getattr(session.get(IdentityRow, _SESSION), "value", None) != self._session:
                 raise StateTakenOver(f"another process has opened {self._shown}")
             yield session
         self._boundary(f"state.{name}")
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """The engines' own locks keep processes apart; threads that wait for them would poll, or hold connections."""
+        if not self._turn.acquire(timeout=_PATIENCE_SECONDS):
+            raise StateUnavailable("others write")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def _take_lock(self) -> None:
         patiently = Retrying(

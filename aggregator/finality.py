@@ -1,5 +1,5 @@
 """Where the chain is, and up to where it is settled. What comes after that block may be taken back, and is looked at
-again. All that a contract says follows from the latest block's hash: while that is the same, nothing is asked anew.
+again. All that a contract says follows from the latest block's hash: while that is the same, little is asked anew.
 
 The block is kept: a chain that no longer has it was reorganised deeper than the operator expected, and what was built
 on it (commitments, proofs, money) cannot be put right by sending things again.
@@ -16,6 +16,7 @@ from contracts.bindings import BlockHead, Chain
 
 DEPTH_BLOCKS = 12
 """Default on chains that hold value; local ones do not reorganise by themselves."""
+_TRUSTED_SECONDS = 15.0
 
 
 class Head(NamedTuple):
@@ -27,6 +28,28 @@ class Head(NamedTuple):
     final: int
     hash: bytes
     seconds: int
+
+
+class Seen:
+    """What was read of the chain, and of which head. It is read again with another head, and after a while in any case:
+    behind one address may be several nodes, and the one that was read need not have had that head yet.
+    """
+
+    def __init__(self) -> None:
+        self._hash = b""
+        self._at = float("-inf")
+
+    def is_of(self, head: Head) -> bool:
+        """Whether there is no need to read again."""
+        return head.hash == self._hash and time.monotonic() - self._at < _TRUSTED_SECONDS
+
+    def note(self, head: Head, began_at: float) -> None:
+        """Everything was read, from `began_at` (monotonic) on."""
+        self._hash, self._at = head.hash, began_at
+
+    def forget(self) -> None:
+        """To be read again at the next look."""
+        self._hash = b""
 
 
 class Finality:
@@ -45,6 +68,7 @@ class Finality:
         self._head: Head | None = None
         self._looked_at = float("-inf")
         self._hashes: dict[int, bytes | None] = {}
+        self._hashes_of = Seen()
 
     def look(self, within_seconds: float = 0.0) -> Head:
         """Where the chain is now, or was at most so long ago. Callers at the same time share a look.
@@ -60,7 +84,9 @@ class Finality:
             began_at, block = time.monotonic(), self._chain.head()
             if self._head is None or block.hash != self._head.hash:
                 self._head = self._followed(block)
+            if not self._hashes_of.is_of(self._head):
                 self._hashes.clear()
+                self._hashes_of.note(self._head, began_at)
             self._looked_at = began_at
             return self._head
 

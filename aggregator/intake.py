@@ -141,16 +141,19 @@ class Intake:
     async def _keep(self, claim: _Claim, terms: Derived, partial: Partial) -> None:
         """Checks an update's bytes and puts them into the store. Another attempt would find the same, so they go."""
         statement = terms.statement
-        try:
-            question = Question(
+
+        def ask() -> Question:
+            return Question(
                 path=partial.path,
-                key=await off_loop(self._key_of, claim, partial.path),
+                key=self._key_of(claim, partial.path),
                 dim=statement.dim,
                 fmt=statement.fmt,
                 point=claim.point,
                 srs_path=terms.srs.path,
             )
-            await self.checks.check(question)
+
+        try:
+            await self.checks.check(ask)
             await self._tools.with_store(_put, partial.path, claim, self._tools.store)
             self._tools.boundary("store.update")
         except FileNotFoundError:

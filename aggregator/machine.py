@@ -224,21 +224,25 @@ class Machine:
         """Collects until every trainer has sent, every place is taken, or the time is over."""
         config = self._task.config
         margin = min(self._tools.config.commit_margin_seconds, config.commit_window_seconds // 2)
-        # Updates wake this too, and no more is to be asked of the chain for each of them.
-        age_seconds = self._tools.config.poll_seconds / 2
+        # Updates wake this too, and no more is to be asked of the chain for each of them, but before it is over.
+        usual_age_seconds = self._tools.config.poll_seconds / 2
+        age_seconds = 0.0
         while True:
             seen = self._task.version
             view = await self._task.refresh(self._tools, age_seconds)
-            updates = self._joined_of(await self._updates(round))
+            updates = await self._joined_of(await self._updates(round))
             if view.state == TaskState.CLOSED or view.current_round > round.round:
                 break
             round = await self._collecting(round, view)
             clock = await self._tools.chain_clock_seconds(age_seconds)
             waits = clock < view.deadline_seconds - margin and not self._has_all(updates)
-            if not waits and not anchors.lacking(self._task, updates):
+            is_over = clock > view.deadline_seconds or not (waits or anchors.lacking(self._task, updates))
+            if is_over and not age_seconds:
                 break
-            if clock > view.deadline_seconds:
-                break
+            if is_over:
+                age_seconds = 0.0
+                continue
+            age_seconds = usual_age_seconds
             await self._pause(seen, age_seconds)
         anchor = await self._tools.with_store(
             anchors.anchor_of_round, round.round, self._task, self._terms, self._tools
@@ -259,9 +263,13 @@ class Machine:
         await self._opened(self._report(round.round, Step.COLLECTING))
         return await off_loop(self._tools.state.round, round.task_id, round.round) or round
 
-    def _joined_of(self, updates: Sequence[Update]) -> list[Update]:
-        """Those of the referee, and of who is a trainer on chain: a reorganisation may have taken that back."""
-        return [u for u in updates if u.trainer in self._task.joined or u.trainer in (self._task.referee, NOBODY)]
+    async def _joined_of(self, updates: Sequence[Update]) -> list[Update]:
+        """Those of the referee, and of who is a trainer on chain: a reorganisation may have taken that back.
+
+        Logs may come late, so the contract itself is asked before anybody is left out.
+        """
+        task, tools, own = self._task, self._tools, (self._task.referee, NOBODY)
+        return [u for u in updates if u.trainer in own or await task.has_joined(u.trainer, tools)]
 
     def _has_all(self, updates: Sequence[Update]) -> bool:
         trainers = anchors.trainers_of(self._task, updates)
@@ -296,7 +304,7 @@ class Machine:
     async def _require_joined(self, round: Round, updates: list[Update]) -> None:
         """Whoever the chain does not know as a trainer any more would make it refuse everybody's updates."""
         await self._task.refresh(self._tools)
-        if len(self._joined_of(updates)) < len(updates):
+        if len(await self._joined_of(updates)) < len(updates):
             report = self._report(round.round, Step.COLLECTING)
             await off_loop(self._tools.state.roll_back, report)
             await self._announce(replace(report, rolled_back=True))

@@ -1,10 +1,12 @@
 """A task's transactions. Each is durable before it is sent, so that a restart takes it up and sends no second one."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from web3.types import TxReceipt
 
+from aggregator.finality import Seen
 from aggregator.records import Purpose, Transaction
 from aggregator.tools import Tools, off_loop
 from contracts.bindings import Journal, Signed, TransactionReverted
@@ -17,7 +19,7 @@ class Outbox:
         self._task_id = task_id
         self._tools = tools
         self._log = tools.log.bind(task=task_id)
-        self._seen_head = b""
+        self._seen = Seen()
 
     async def send(
         self, purpose: Purpose, round: int, call: Callable[[Journal], TxReceipt], harmless: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ class Outbox:
             kept = Transaction(task_id=self._task_id, round=round, purpose=purpose, hash=tx_hash)
         if kept.block != receipt["blockNumber"]:
             await off_loop(state.put_transaction, replace(kept, block=receipt["blockNumber"]))
+        self._seen.forget()  # a chain that goes back to the head that was looked at goes back behind this
 
     def is_deep(self, purpose: Purpose, round: int) -> bool:
         """Whether nothing takes a transaction back any more."""
@@ -58,8 +61,8 @@ class Outbox:
         Args:
             within_seconds: how long ago the chain may have been looked at.
         """
-        head = self._tools.finality.look(within_seconds)
-        if head.hash == self._seen_head:
+        head, began_at = self._tools.finality.look(within_seconds), time.monotonic()
+        if self._seen.is_of(head):
             return []
         state, gone = self._tools.state, []
         for kept in state.transactions(self._task_id, after_block=head.final):
@@ -69,7 +72,7 @@ class Outbox:
             elif receipt["blockNumber"] != kept.block:
                 state.put_transaction(replace(kept, block=receipt["blockNumber"]))
         if not gone:
-            self._seen_head = head.hash
+            self._seen.note(head, began_at)
         return gone
 
 

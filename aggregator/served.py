@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from eth_typing import ChecksumAddress
 
-from aggregator.finality import Head
+from aggregator.finality import Head, Seen
 from aggregator.records import Report
 from aggregator.tools import Tools, off_loop
 from contracts.bindings import Anchor, MalformedTask, MarketEvent, TaskConfig, TaskState, TaskView
@@ -48,7 +48,7 @@ class ServedTask:
         self.journal = Journal(view.task_id)
         self._final_joined: set[ChecksumAddress] = set()
         self._logs_from = view.created_at_block
-        self._seen_head = b""
+        self._seen = Seen()
 
     @property
     def config(self) -> TaskConfig:
@@ -101,13 +101,13 @@ class ServedTask:
 
     async def refresh(self, tools: Tools, within_seconds: float = 0.0) -> TaskView:
         """State and trainers as the chain has them, or had at most so long ago."""
-        head = await off_loop(tools.finality.look, within_seconds)
-        if head.hash == self._seen_head:
+        head, began_at = await off_loop(tools.finality.look, within_seconds), time.monotonic()
+        if self._seen.is_of(head):
             return self.view
         before = (self.view.state, self.view.current_round, self.view.round_state, len(self.joined))
         await off_loop(self._look_at_trainers, head, tools)
         self.view = await off_loop(tools.market.task, self.task_id)
-        self._seen_head = head.hash
+        self._seen.note(head, began_at)
         if before != (self.view.state, self.view.current_round, self.view.round_state, len(self.joined)):
             await self.notify()
         return self.view
@@ -188,8 +188,8 @@ class Registry:
         self.tasks: dict[int, ServedTask] = {}
         self.found: asyncio.Queue[ServedTask] = asyncio.Queue()
         self._tools = tools
-        self._seen = 0
-        self._seen_head = b""
+        self._last_id = 0
+        self._seen = Seen()
         self._looked_at = float("-inf")
         self._looking = asyncio.Lock()
 
@@ -214,14 +214,14 @@ class Registry:
             await asyncio.sleep(self._looked_at + _DISCOVERY_PAUSE_SECONDS - asked_at)
             began_at = time.monotonic()
             head = await off_loop(self._tools.finality.look)
-            if head.hash != self._seen_head:
+            if not self._seen.is_of(head):
                 await self._discover(head)
-                self._seen_head = head.hash
+                self._seen.note(head, began_at)
             self._looked_at = began_at
 
     async def _discover(self, head: Head) -> None:
         market, known = self._tools.market, await off_loop(self._tools.state.tasks)
-        while page := await off_loop(market.tasks, self._seen + 1):
+        while page := await off_loop(market.tasks, self._last_id + 1):
             for view in page:
                 if not isinstance(view, MalformedTask) and view.created_at_block > head.final:
                     return
@@ -230,7 +230,7 @@ class Registry:
                     self._tools.log.warning("task.malformed", task=view.task_id, reason=str(view))
                 elif self._is_ours(view, known):
                     await self._add(view)
-                self._seen = view.task_id
+                self._last_id = view.task_id
 
     def _is_ours(self, view: TaskView, known: set[int]) -> bool:
         if view.config.aggregator != self._tools.account.address:

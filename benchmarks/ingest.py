@@ -49,7 +49,7 @@ from circuits.fixedpoint import FixedPoint
 from circuits.prover import Prover
 from circuits.statement import Statement
 from clients.service import AggregatorClient
-from contracts.bindings import Chain, Domain, Market, TaskConfig, deploy, eip712
+from contracts.bindings import Chain, Domain, Market, TaskConfig, deploy, eip712, leash
 from contracts.bindings.devchain import anvil_chain
 from process.keyfile import create_key_file
 from protocol import wire
@@ -269,16 +269,17 @@ class Scene:
         }
         path = self.directory / "aggregator.json"
         path.write_text(json.dumps({"chain": chain, "aggregator": aggregator}))
-        process = subprocess.Popen([sys.executable, "-m", "aggregator", "--config", str(path)])  # noqa: S603
+        serve = [sys.executable, "-m", "aggregator", "--config", str(path)]
+        process = subprocess.Popen([sys.executable, "-I", "-S", leash.__file__, *serve], stdin=subprocess.PIPE)  # noqa: S603
         try:
             while not _listens(port):
                 if process.poll() is not None:
                     raise SystemExit("the aggregator did not start")
                 time.sleep(0.1)
-            yield psutil.Process(process.pid), port
+            [server] = psutil.Process(process.pid).children()
+            yield server, port
         finally:
-            process.kill()
-            process.wait()
+            process.communicate()  # closes the leash's input
 
     def _config(self, genesis: G1Point, genesis_cid: bytes) -> TaskConfig:
         statement, terms = self.statement, self.terms

@@ -71,6 +71,8 @@ class TrainerConfig(ClientConfig):
     """Noisy training instead of `recipe`: `epsilon`, `rounds`, and the fields of docs/privacy.md; default: none."""
     max_stake_wei: int = Field(default=0, ge=0)
     """Refuse tasks that ask for a larger stake."""
+    stake_token: str = NATIVE
+    """The ERC-20 that a stake may be in; by default the native currency."""
     allowed: tuple[str, ...] = ()
     """Addresses of those who may join, as the owner gave them; empty for a task that is open to all."""
     behaviour: str = "honest"

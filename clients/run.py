@@ -45,6 +45,7 @@ async def run_trainer(config: TrainerConfig, *, human: bool = False) -> int:
             poll_seconds=config.poll_seconds,
             allowed=config.allowed,
             max_stake_wei=config.max_stake_wei,
+            stake_token=config.stake_token,
         )
         return await trainer.run(train)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from store.cid import CHUNK_BYTES, MAX_LINKS, CidBuilder, from_text, is_leaf, leaf_cid, root_of, to_text
-from store.errors import CorruptContent, NotFound, StoreError, StoreUnavailable, TooLarge
+from store.errors import CorruptContent, NotFound, StoreUnavailable, TooLarge
 from store.interface import DEFAULT_MAX_OBJECT_BYTES, Draft, Store, require_cid, require_holder, require_range
 from store.rpc import Refused, Rpc
 
@@ -116,7 +116,7 @@ class KuboStore(Store):
         try:
             self._rpc.ask("pin/add", text)
         except Refused as error:
-            raise _refusal(error, text) from error
+            raise _missing(error, text) from error
         if cid not in self.held(holder):
             self._rpc.ask("files/cp", f"/ipfs/{text}", f"{_ROOT}/{holder}/{text}", parents="true")
         self._rpc.ask("files/flush", f"{_ROOT}/{holder}")
@@ -149,7 +149,7 @@ class KuboStore(Store):
         try:
             yield from self._rpc.read("cat", to_text(cid), **options)
         except Refused as error:
-            raise _refusal(error, to_text(cid)) from error
+            raise _missing(error, to_text(cid)) from error
 
     def _leaves(self, cid: bytes) -> tuple[list[bytes], int]:
         """The CIDs of an object's chunks, and its size, once they have been found to make its CID."""
@@ -163,7 +163,7 @@ class KuboStore(Store):
             refs = (from_text(line["Ref"]) for line in self._rpc.lines("refs", text, recursive="true"))
             leaves = [ref for ref in refs if is_leaf(ref)]
         except Refused as error:
-            raise _refusal(error, text) from error
+            raise _missing(error, text) from error
         except (KeyError, TypeError, ValueError) as error:
             raise StoreUnavailable(f"refs: the node's answer about {text} makes no sense ({error})") from error
         require_cid(cid, root_of(leaves, size_bytes))
@@ -185,9 +185,11 @@ class KuboStore(Store):
             ) from error
 
 
-def _refusal(error: Refused, text: str) -> StoreError:
-    """NotFound where that is what the node says; any other word of it says nothing about the object."""
-    return NotFound(text) if any(words in str(error) for words in _UNFOUND) else error
+def _missing(error: Refused, text: str) -> NotFound:
+    """NotFound where that is what the node says; any other word of it says nothing about the object, and is raised."""
+    if not any(words in str(error) for words in _UNFOUND):
+        raise error
+    return NotFound(text)
 
 
 def _chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:

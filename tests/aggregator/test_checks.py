@@ -52,7 +52,7 @@ def checks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
 async def refused(checks: Checks, question: Question) -> type[Refusal] | None:
     try:
-        await checks.check(question)
+        await checks.check(lambda: question)
     except Refusal as refusal:
         return type(refusal)
     return None
@@ -82,7 +82,7 @@ def flipped(data: bytes) -> bytes:
 
 
 async def test_a_large_check_gives_way_to_what_is_urgent(checks: Checks, question: Question) -> None:
-    await checks.check(question)
+    await checks.check(lambda: question)
     process = checks._worker._process
     if process is not None:
         assert os.getpriority(os.PRIO_PROCESS, process.pid or 0) >= min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
@@ -91,4 +91,4 @@ async def test_a_large_check_gives_way_to_what_is_urgent(checks: Checks, questio
 async def test_bytes_that_are_gone_are_not_an_answer(checks: Checks, question: Question) -> None:
     question.path.unlink()
     with pytest.raises(FileNotFoundError):
-        await checks.check(question)
+        await checks.check(lambda: question)

@@ -326,6 +326,21 @@ async def test_a_task_is_served_once_it_cannot_vanish(stage: Stage) -> None:
         assert (await client.task(task_id)).rounds == 1
 
 
+async def test_a_trainer_whose_log_comes_late_is_not_left_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The contract knows it, and so did the service when it took the update."""
+    late = stage.trainers[0].address
+    async with stage.running() as (aggregator, client):
+        market = aggregator.tools.market
+        read = market.events
+        monkeypatch.setattr(
+            market, "events", lambda *args, **kw: [e for e in read(*args, **kw) if e.args.get("trainer") != late]
+        )
+        task_id = await stage.open_task(client, rounds=1, quorum=TRAINERS - 1)
+        await stage.send(client, task_id, 0)
+        await stage.reached(client, task_id, 0, Step.COMMITTED)
+    assert late in stage.market.round(task_id, 0).trainers
+
+
 async def test_a_deeper_reorganisation_stops_the_aggregator(stage: Stage) -> None:
     """And again at each start, until the operator says how deep they are: then it is followed."""
     depth = 2

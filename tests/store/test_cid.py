@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multiformats import CID
 
 from store.cid import CHUNK_BYTES, MAX_LINKS, CidBuilder, cid_of, from_text, is_leaf, leaf_cid, root_of, to_text
 from store.errors import InvalidCid
@@ -50,6 +51,22 @@ def test_finish_can_be_asked_again() -> None:
 @given(st.binary(max_size=100))
 def test_text_and_back(data: bytes) -> None:
     assert from_text(to_text(cid_of(data))) == cid_of(data)
+
+
+@given(st.sampled_from([b"\x55", b"\x70"]), st.binary(min_size=32, max_size=32))
+def test_text_is_the_librarys(codec: bytes, digest: bytes) -> None:
+    cid = b"\x01" + codec + b"\x12\x20" + digest
+    assert to_text(cid) == str(CID.decode(cid).set(base="base32"))
+
+
+@given(st.sampled_from([b"\x55", b"\x70"]), st.text("ABCDEFabcdef234567=bz é", min_size=50, max_size=60))
+def test_one_text_a_cid(codec: bytes, text: str) -> None:
+    start = to_text(b"\x01" + codec + b"\x12\x20" + bytes(32))[:6]
+    try:
+        cid = from_text((start + text)[:59])
+    except InvalidCid:
+        return
+    assert to_text(cid) == (start + text)[:59]
 
 
 @given(st.binary(max_size=64))
