@@ -5,6 +5,7 @@ The block is kept: a chain that no longer has it was reorganised deeper than the
 on it (commitments, proofs, money) cannot be put right by sending things again.
 """
 
+import random
 import threading
 import time
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from contracts.bindings import BlockHead, Chain
 
 DEPTH_BLOCKS = 12
 """Default on chains that hold value; local ones do not reorganise by themselves."""
-_TRUSTED_SECONDS = 15.0
+_TRUSTED_SECONDS = 30.0
 
 
 class Head(NamedTuple):
@@ -38,10 +39,11 @@ class Seen:
     def __init__(self) -> None:
         self._hash = b""
         self._at = float("-inf")
+        self._trusted_seconds = random.uniform(1, 2) * _TRUSTED_SECONDS  # noqa: S311 - not all at the same moment
 
     def is_of(self, head: Head) -> bool:
         """Whether there is no need to read again."""
-        return head.hash == self._hash and time.monotonic() - self._at < _TRUSTED_SECONDS
+        return head.hash == self._hash and time.monotonic() - self._at < self._trusted_seconds
 
     def note(self, head: Head, began_at: float) -> None:
         """Everything was read, from `began_at` (monotonic) on."""

@@ -106,7 +106,7 @@ class ServedTask:
             return self.view
         before = (self.view.state, self.view.current_round, self.view.round_state, len(self.joined))
         await off_loop(self._look_at_trainers, head, tools)
-        self.view = await off_loop(tools.market.task, self.task_id)
+        self.view = await off_loop(tools.market.task, self.task_id, self.view)
         self._seen.note(head, began_at)
         if before != (self.view.state, self.view.current_round, self.view.round_state, len(self.joined)):
             await self.notify()

@@ -3,20 +3,24 @@
 The domain is name "Meritproof", version "1", chain id and the market's address.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from eth_abi.abi import encode
-from eth_account import Account
-from eth_account.messages import SignableMessage, _hash_eip191_message, encode_typed_data
+from eth_abi.exceptions import EncodingError
 from eth_account.signers.local import LocalAccount
-from eth_typing import ChecksumAddress
+from eth_keys.datatypes import Signature
+from eth_keys.exceptions import BadSignature
+from eth_typing import ChecksumAddress, Hash32
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
 
 _NAME = "Meritproof"
 # Half of secp256k1's order.
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _VERSION = "1"
+_FIRST_V = 27
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,25 +88,25 @@ class Call:
     deadline_seconds: int
 
 
-_COMMITMENT_FIELDS = [("pointX", "uint256"), ("pointY", "uint256"), ("cidDigest", "bytes32")]
+_COMMITMENT_FIELDS = (("pointX", "uint256"), ("pointY", "uint256"), ("cidDigest", "bytes32"))
 _TYPES = {
-    UpdateCommitment: [("taskId", "uint256"), ("round", "uint256"), *_COMMITMENT_FIELDS],
-    Receipt: [
+    UpdateCommitment: (("taskId", "uint256"), ("round", "uint256"), *_COMMITMENT_FIELDS),
+    Receipt: (
         ("taskId", "uint256"),
         ("round", "uint256"),
         ("trainer", "address"),
         *_COMMITMENT_FIELDS,
         ("receivedAtSeconds", "uint64"),
         ("storedUntilSeconds", "uint64"),
-    ],
-    Call: [
+    ),
+    Call: (
         ("taskId", "uint256"),
         ("round", "uint256"),
         ("method", "string"),
         ("bodyDigest", "bytes32"),
         ("nonce", "bytes16"),
         ("deadlineSeconds", "uint64"),
-    ],
+    ),
 }
 Message = UpdateCommitment | Receipt | Call
 
@@ -120,7 +124,12 @@ def proof_context(domain: Domain, task_id: int, round: int) -> bytes:
 
 def digest(domain: Domain, message: Message) -> bytes:
     """The 32 bytes that are signed; the market's `updateDigest` gives the same."""
-    return bytes(_hash_eip191_message(_encode(domain, message)))
+    fields = _TYPES[type(message)]
+    # The dataclasses list their fields in the order of the type; a string stands as its hash.
+    pairs = zip(fields, (getattr(message, name) for name in message.__dataclass_fields__), strict=True)
+    words = [("bytes32", keccak(text=value)) if kind == "string" else (kind, value) for (_, kind), value in pairs]
+    body = encode([kind for kind, _ in words], [value for _, value in words])
+    return keccak(b"\x19\x01" + _separator(domain) + keccak(_type_hash(type(message).__name__, fields) + body))
 
 
 def sign_update(account: LocalAccount, domain: Domain, message: UpdateCommitment) -> bytes:
@@ -154,33 +163,31 @@ def recover_call(domain: Domain, message: Call, signature: bytes) -> ChecksumAdd
 
 
 def _sign(account: LocalAccount, domain: Domain, message: Message) -> bytes:
-    return bytes(account.sign_message(_encode(domain, message)).signature)
+    return bytes(account.unsafe_sign_hash(Hash32(digest(domain, message))).signature)
 
 
 def _recover(domain: Domain, message: Message, signature: bytes) -> ChecksumAddress:
     if len(signature) != 65:
         raise ValueError(f"a signature has 65 bytes, not {len(signature)}")
     # Exactly what the contract takes; a library that recovers more would admit what the chain then refuses.
-    if signature[64] not in (27, 28) or int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
+    if signature[64] - _FIRST_V not in (0, 1) or int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
         raise ValueError("malformed signature: v must be 27 or 28, and s in the lower half of the order")
     try:
-        signer = Account.recover_message(_encode(domain, message), signature=signature)
-    except Exception as error:  # the library has a class of its own for each way to be malformed
+        parity = bytes([signature[64] - _FIRST_V])
+        key = Signature(signature[:64] + parity).recover_public_key_from_msg_hash(digest(domain, message))
+    except (BadSignature, ValidationError, EncodingError) as error:
         raise ValueError(f"malformed signature: {error}") from error
-    return to_checksum_address(signer)
+    return ChecksumAddress(key.to_checksum_address())
 
 
-def _encode(domain: Domain, message: Message) -> SignableMessage:
-    fields = _TYPES[type(message)]
-    # The dataclasses list their fields in the order of the type.
-    values = dict(zip((name for name, _ in fields), asdict(message).values(), strict=True))
-    return encode_typed_data(
-        domain_data={
-            "name": _NAME,
-            "version": _VERSION,
-            "chainId": domain.chain_id,
-            "verifyingContract": to_checksum_address(domain.market),
-        },
-        message_types={type(message).__name__: [{"name": name, "type": kind} for name, kind in fields]},
-        message_data=values,
-    )
+@lru_cache(maxsize=64)
+def _separator(domain: Domain) -> bytes:
+    names = ("string name", "string version", "uint256 chainId", "address verifyingContract")
+    kind = keccak(text=f"EIP712Domain({','.join(names)})")
+    words = [kind, keccak(text=_NAME), keccak(text=_VERSION), domain.chain_id, to_checksum_address(domain.market)]
+    return keccak(encode(["bytes32", "bytes32", "bytes32", "uint256", "address"], words))
+
+
+@cache
+def _type_hash(name: str, fields: tuple[tuple[str, str], ...]) -> bytes:
+    return keccak(text=f"{name}({','.join(f'{kind} {field}' for field, kind in fields)})")

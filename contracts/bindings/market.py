@@ -174,13 +174,18 @@ class Market:
         """Number of tasks; ids run from 1 to it."""
         return int(self.chain.read(self._fn.taskCount()))
 
-    def task(self, task_id: int) -> TaskView:
+    def task(self, task_id: int, known: TaskView | None = None) -> TaskView:
         """One task: terms and state.
 
+        Args:
+            known: an earlier view of a task whose creation is final. What is in the log only is then not read again.
         Raises:
             MalformedTask: its rule name is no text.
         """
         raw = self.chain.read(self._fn.taskOf(task_id))
+        if known is not None and (known.task_id, known.created_at_block) == (task_id, raw.createdAtBlock):
+            logged = {"genesisCid": known.config.genesis_cid, "ruleName": known.config.rule_name}
+            return _task_view(task_id, raw, logged)
         return self._task_view(task_id, raw)
 
     def tasks(self, first: int, limit: int = MAX_PAGE) -> list[TaskView | MalformedTask]:
@@ -257,7 +262,7 @@ class Market:
     # ---------------------------------------------------------------- private
 
     def _task_view(self, task_id: int, raw: Any) -> TaskView:
-        return _task_view(task_id, raw, self._created(task_id, raw.createdAtBlock))
+        return _task_view(task_id, raw, self._created(task_id, raw.createdAtBlock).args)
 
     def _created(self, task_id: int, block: int) -> MarketEvent:
         topics = [self._topic("TaskCreated"), _word(task_id)]
@@ -373,7 +378,7 @@ def _aligned(struct: ABIComponent, values: Any) -> Any:
     return tuple(_aligned(component, values[str(component["name"])]) for component in struct["components"])
 
 
-def _task_view(task_id: int, raw: Any, created: MarketEvent) -> TaskView:
+def _task_view(task_id: int, raw: Any, logged: Mapping[str, Any]) -> TaskView:
     return TaskView(
         task_id=task_id,
         owner=ChecksumAddress(raw.owner),
@@ -388,7 +393,7 @@ def _task_view(task_id: int, raw: Any, created: MarketEvent) -> TaskView:
         learning_rate=raw.learningRate,
         pace=Pace(*raw.pace),
         model=Point(*raw.model),
-        config=_config(raw.config, created.args),
+        config=_config(raw.config, logged),
     )
 
 

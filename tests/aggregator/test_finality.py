@@ -44,7 +44,7 @@ class Counted:
         def call(*args: Any, **kwargs: Any) -> Any:
             self.calls[name] += 1
             if name in self.fails:
-                raise ChainUnavailable(f"{name}: no answer")
+                raise ChainUnavailable(name, "nowhere", "no answer")
             return found(*args, **kwargs)
 
         return call
@@ -125,6 +125,8 @@ def test_what_was_read_is_not_trusted_for_long(tools: Tools, monkeypatch: pytest
     assert seen.is_of(head)
     assert not seen.is_of(head._replace(hash=bytes(32)))
     now += 20
+    assert seen.is_of(head)
+    now += 60
     assert not seen.is_of(head)
     seen.note(head, now)
     seen.forget()
