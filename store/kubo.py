@@ -7,7 +7,7 @@ own file system (MFS): pins alone do not count who holds them.
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +23,8 @@ _NO_FILE = "file does not exist"
 _ABSENT = ("not found locally", "could not find")
 # Of a node that asks others: nobody had it in the time there was.
 _UNFOUND = (*_ABSENT, "context deadline exceeded")
+# The decoders' names: a node of the object's tree is none any more.
+_DAMAGED = ("proto: ", "protobuf: ")
 _TREE = {
     "cid_version": "1",
     "raw_leaves": "true",
@@ -78,8 +80,10 @@ class KuboStore(Store):
         try:
             found = self._rpc.ask("files/stat", f"/ipfs/{to_text(cid)}", with_local="true", offline="true")
         except Refused as error:
+            if _says(error, _DAMAGED):
+                return True
             # Anything else says nothing about the object: who believes it lost may make another in its place.
-            if not any(words in str(error) for words in _ABSENT):
+            if not _says(error, _ABSENT):
                 raise
             return False
         return bool(found.get("Local", False))
@@ -113,12 +117,11 @@ class KuboStore(Store):
     def pin(self, cid: bytes, holder: str) -> None:
         require_holder(holder)
         text = to_text(cid)
-        try:
+        with _about(text):
             self._rpc.ask("pin/add", text)
-        except Refused as error:
-            raise _missing(error, text) from error
         if cid not in self.held(holder):
-            self._rpc.ask("files/cp", f"/ipfs/{text}", f"{_ROOT}/{holder}/{text}", parents="true")
+            with _about(text):
+                self._rpc.ask("files/cp", f"/ipfs/{text}", f"{_ROOT}/{holder}/{text}", parents="true")
         self._rpc.ask("files/flush", f"{_ROOT}/{holder}")
 
     def unpin(self, cid: bytes, holder: str) -> None:
@@ -146,24 +149,21 @@ class KuboStore(Store):
             raise StoreUnavailable(f"add: the node made {added.get('Hash')!r} of {to_text(cid)}")
 
     def _cat(self, cid: bytes, **options: str) -> Iterator[bytes]:
-        try:
+        with _about(to_text(cid)):
             yield from self._rpc.read("cat", to_text(cid), **options)
-        except Refused as error:
-            raise _missing(error, to_text(cid)) from error
 
     def _leaves(self, cid: bytes) -> tuple[list[bytes], int]:
         """The CIDs of an object's chunks, and its size, once they have been found to make its CID."""
         text = to_text(cid)
         try:
-            size_bytes = int(self._rpc.ask("files/stat", f"/ipfs/{text}")["Size"])
-            if size_bytes > self.max_object_bytes:
-                raise TooLarge(self.max_object_bytes)
-            if is_leaf(cid):
-                return [cid], size_bytes
-            refs = (from_text(line["Ref"]) for line in self._rpc.lines("refs", text, recursive="true"))
-            leaves = [ref for ref in refs if is_leaf(ref)]
-        except Refused as error:
-            raise _missing(error, text) from error
+            with _about(text):
+                size_bytes = int(self._rpc.ask("files/stat", f"/ipfs/{text}")["Size"])
+                if size_bytes > self.max_object_bytes:
+                    raise TooLarge(self.max_object_bytes)
+                if is_leaf(cid):
+                    return [cid], size_bytes
+                refs = (from_text(line["Ref"]) for line in self._rpc.lines("refs", text, recursive="true"))
+                leaves = [ref for ref in refs if is_leaf(ref)]
         except (KeyError, TypeError, ValueError) as error:
             raise StoreUnavailable(f"refs: the node's answer about {text} makes no sense ({error})") from error
         require_cid(cid, root_of(leaves, size_bytes))
@@ -185,11 +185,21 @@ class KuboStore(Store):
             ) from error
 
 
-def _missing(error: Refused, text: str) -> NotFound:
-    """NotFound where that is what the node says; any other word of it says nothing about the object, and is raised."""
-    if not any(words in str(error) for words in _UNFOUND):
-        raise error
-    return NotFound(text)
+@contextmanager
+def _about(text: str) -> Iterator[None]:
+    """NotFound, or CorruptContent, where that is what the node says of an object; any other word of it stays."""
+    try:
+        yield
+    except Refused as error:
+        if _says(error, _DAMAGED):
+            raise CorruptContent(text, f"no tree of chunks ({error})") from error
+        if _says(error, _UNFOUND):
+            raise NotFound(text) from error
+        raise
+
+
+def _says(error: Refused, words: tuple[str, ...]) -> bool:
+    return any(each in str(error) for each in words)
 
 
 def _chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:

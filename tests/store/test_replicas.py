@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from store.cid import CHUNK_BYTES, MAX_LINKS, cid_of
+from store.cid import CHUNK_BYTES, MAX_LINKS, cid_of, leaf_cid
 from store.devnode import DevKubo, dev_kubo
-from store.errors import StorageFull, StoreError
+from store.errors import CorruptContent, StorageFull, StoreError
 from store.interface import Store
 from store.kubo import KuboStore
 from store.local import ContentStore
@@ -129,6 +129,31 @@ class TestWithKubo:
         [finding] = look_after(local, [cid_of(b"x")], holder="task-1", peers=[gone])
         assert not finding.is_whole
         assert "does not answer" in finding.reason
+
+    def test_a_damaged_root_of_a_node(self, local: ContentStore, tmp_path: Path) -> None:
+        """What the node cannot read as a tree is damaged, not lost, and made good."""
+        data = secrets.token_bytes(SIZE)
+        cid = local.put(data)
+        with dev_kubo() as fresh:
+            kubo = KuboStore(fresh.url, spool_directory=tmp_path, timeout_seconds=20)
+            copy(cid, local, kubo, holder="task-1")
+            [root] = [
+                p
+                for p in (fresh.directory / "blocks").rglob("*.data")
+                if 100 < p.stat().st_size < 1000 and leaf_cid(data[:CHUNK_BYTES]) in p.read_bytes()
+            ]
+            whole = root.read_bytes()
+            for damaged in (b"wrong", whole[:-3] + b"xyz", b""):
+                root.write_bytes(damaged)
+                assert kubo.has(cid)
+                with pytest.raises(CorruptContent):
+                    kubo.get(cid)
+                with pytest.raises(CorruptContent):
+                    kubo.pin(cid, "task-2")
+                [finding] = look_after(kubo, [cid], holder="task-1", peers=[local])
+                assert finding.condition is Condition.DAMAGED
+                assert finding.repaired, finding.reason
+                assert kubo.get(cid) == data
 
     def test_a_damaged_block_of_a_node(self, local: ContentStore, tmp_path: Path) -> None:
         """A node does not write a block again that it believes to have: what is damaged there must go first."""
