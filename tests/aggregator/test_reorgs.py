@@ -329,14 +329,21 @@ async def test_a_task_is_served_once_it_cannot_vanish(stage: Stage) -> None:
 async def test_a_trainer_whose_log_comes_late_is_not_left_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The contract knows it, and so did the service when it took the update."""
     late = stage.trainers[0].address
-    async with stage.running() as (aggregator, client):
+    async with stage.running(open_when_joined=TRAINERS - 1) as (aggregator, client):
         market = aggregator.tools.market
         read = market.events
         monkeypatch.setattr(
             market, "events", lambda *args, **kw: [e for e in read(*args, **kw) if e.args.get("trainer") != late]
         )
-        task_id = await stage.open_task(client, rounds=1, quorum=TRAINERS - 1)
-        await stage.send(client, task_id, 0)
+        task_id = await stage.open_task(client, rounds=1)
+        for index, account in enumerate(stage.trainers[:TRAINERS]):
+            update = stage.update(task_id, 0, account, stage.draw(index, outlier=index == TRAINERS - 1))
+            await client.upload_update(update.header, update.data, update.signer)
+            mine(stage, 1)
+            async with asyncio.timeout(60):
+                while aggregator.tools.finality.look(60).latest < stage.chain.block_number():  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)  # for what follows from it
         await stage.reached(client, task_id, 0, Step.COMMITTED)
     assert late in stage.market.round(task_id, 0).trainers
 
