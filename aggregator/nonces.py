@@ -8,13 +8,8 @@ from aggregator.tables import NonceRow
 from protocol.refusals import ReplayedCall
 
 
-def spend(session: Session, signer: str, nonce: bytes, deadline_seconds: int, now_seconds: int) -> None:
-    """Remembers a call's nonce, and forgets those whose calls are void by now.
-
-    Raises:
-        ReplayedCall: it was taken before.
-    """
-    session.execute(delete(NonceRow).where(NonceRow.deadline_seconds < now_seconds))
+def spend(session: Session, signer: str, nonce: bytes, deadline_seconds: int) -> None:
+    """Remembers a call's nonce (ReplayedCall if it was taken before)."""
     session.add(NonceRow(signer=signer, nonce=nonce, deadline_seconds=deadline_seconds))
     try:
         session.flush()
@@ -24,3 +19,8 @@ def spend(session: Session, signer: str, nonce: bytes, deadline_seconds: int, no
             field="header.nonce",
             limit="a fresh one for each call",
         ) from None
+
+
+def forget(session: Session, now_seconds: int) -> None:
+    """Those whose calls are void by now."""
+    session.execute(delete(NonceRow).where(NonceRow.deadline_seconds < now_seconds))

@@ -40,6 +40,8 @@ from circuits.linear.update_argument import MAX_PROOFS_OF_A_COMMITMENT
 from contracts.bindings import NOBODY
 from protocol.refusals import LateUpdate, PointAlreadyUsed, RoundFull, RoundNotCollecting, SecondUpdate
 
+_FORGET_EVERY_SECONDS = 10
+
 
 class State:
     """Blocks on the database; safe to share between threads.
@@ -55,6 +57,7 @@ class State:
 
     def __init__(self, url: URL, identity: Mapping[str, str], boundary: Callable[[str], None] = lambda _: None) -> None:
         self._database = Database(url, identity, boundary)
+        self._forget_at_seconds = 0
 
     def close(self) -> None:
         self._database.close()
@@ -263,7 +266,10 @@ class State:
     def spend_nonce(self, signer: str, nonce: bytes, deadline_seconds: int, now_seconds: int) -> None:
         """Takes a signed call (ReplayedCall if its nonce was taken before)."""
         with self._database.writing("spend_nonce") as session:
-            nonces.spend(session, signer, nonce, deadline_seconds, now_seconds)
+            if now_seconds >= self._forget_at_seconds:
+                nonces.forget(session, now_seconds)
+                self._forget_at_seconds = now_seconds + _FORGET_EVERY_SECONDS
+            nonces.spend(session, signer, nonce, deadline_seconds)
 
     # ------------------------------------------------------------------- chain
 
@@ -352,13 +358,15 @@ def _require_round(session: Session, task_id: int, round: int) -> RoundRow:
 
 def _admissible(session: Session, update: Update, places: int, referee: str | None) -> Update | None:
     where = f"round: {update.round} of task {update.task_id}"
-    row = session.get(RoundRow, (update.task_id, update.round))
-    if row is None:
+    step = session.scalar(
+        select(RoundRow.step).where(RoundRow.task_id == update.task_id, RoundRow.round == update.round)
+    )
+    if step is None:
         raise RoundNotCollecting(f"{where} has not begun", field="round")
     known = _find_update(session, update.task_id, update.round, update.trainer)
     if known is not None:
         return _require_same(known, update)
-    if row.step != Step.COLLECTING:
+    if step != Step.COLLECTING:
         raise LateUpdate(f"{where} takes no more updates", field="round")
     if update.trainer != referee and _count_others(session, update, referee) >= places:
         raise RoundFull(f"round: all {places} places are taken", field="round", limit=f"{places} updates")

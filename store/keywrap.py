@@ -6,12 +6,11 @@ for the key must hash to the address.
 
 from typing import NamedTuple
 
+from coincurve import PrivateKey, PublicKey
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_canonical_address, to_checksum_address
@@ -26,7 +25,6 @@ OBJECT_ID_BYTES = 32
 TAG_BYTES = 16
 WRAPPED_KEY_BYTES = ADDRESS_BYTES + PUBLIC_KEY_BYTES + KEY_BYTES + TAG_BYTES
 
-_CURVE = ec.SECP256K1()
 _INFO = b"merit/v1/wrap"
 # A wrapping key is used once, so its one nonce may be any.
 _NONCE = bytes(12)
@@ -43,20 +41,20 @@ class Receiver:
         if len(public_key) != PUBLIC_KEY_BYTES:
             raise InvalidPublicKey(f"public_key: got {len(public_key)} bytes, but compressed it has {PUBLIC_KEY_BYTES}")
         try:
-            self.key = ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, public_key)
+            self._key = PublicKey(public_key)
         except ValueError:
             raise InvalidPublicKey("public_key: it must be a point of secp256k1") from None
         self.public_key = public_key
 
     @property
     def address(self) -> ChecksumAddress:
-        uncompressed = self.key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        uncompressed = self._key.format(compressed=False)
         return to_checksum_address(keccak(uncompressed[1:])[-ADDRESS_BYTES:])
 
     @classmethod
     def of(cls, account: LocalAccount) -> "Receiver":
         """The receiver that an account of one's own is."""
-        return cls(_compressed(_private(account).public_key()))
+        return cls(PrivateKey(bytes(account.key)).public_key.format())
 
     def require_address(self, address: str) -> "Receiver":
         """Itself, once its key has been found to be that address's (InvalidPublicKey otherwise)."""
@@ -97,9 +95,9 @@ def object_id(key: bytes) -> bytes:
 
 def wrap(key: bytes, receiver: Receiver) -> WrappedKey:
     """The key of an object, readable by the receiver alone."""
-    ephemeral = ec.generate_private_key(_CURVE)
-    point, identity = _compressed(ephemeral.public_key()), object_id(key)
-    secret = _derive(ephemeral.exchange(ec.ECDH(), receiver.key), point, receiver.public_key)
+    ephemeral = PrivateKey()
+    point, identity = ephemeral.public_key.format(), object_id(key)
+    secret = _derive(ephemeral.ecdh(receiver.public_key), point, receiver.public_key)
     address = to_canonical_address(receiver.address)
     return WrappedKey(address, point, AESGCM(secret).encrypt(_NONCE, key, identity + address))
 
@@ -110,11 +108,9 @@ def unwrap(wrapped: WrappedKey, account: LocalAccount, identity: bytes) -> bytes
     Raises:
         WrongKey: it was not wrapped for this account, belongs to another object, or was tampered with.
     """
-    private = _private(account)
+    private = PrivateKey(bytes(account.key))
     try:
-        ephemeral = ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, wrapped.ephemeral)
-        shared = private.exchange(ec.ECDH(), ephemeral)
-        secret = _derive(shared, wrapped.ephemeral, _compressed(private.public_key()))
+        secret = _derive(private.ecdh(wrapped.ephemeral), wrapped.ephemeral, private.public_key.format())
         key = AESGCM(secret).decrypt(_NONCE, wrapped.sealed, identity + wrapped.address)
     except (ValueError, InvalidTag):
         raise WrongKey(f"wrapped_key: it does not open with the key of {account.address}") from None
@@ -126,11 +122,3 @@ def unwrap(wrapped: WrappedKey, account: LocalAccount, identity: bytes) -> bytes
 
 def _derive(shared: bytes, ephemeral: bytes, receiver: bytes) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=_INFO + ephemeral + receiver).derive(shared)
-
-
-def _private(account: LocalAccount) -> ec.EllipticCurvePrivateKey:
-    return ec.derive_private_key(int.from_bytes(account.key, "big"), _CURVE)
-
-
-def _compressed(key: ec.EllipticCurvePublicKey) -> bytes:
-    return key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
