@@ -29,7 +29,7 @@ from protocol import refusals, wire
 from protocol.calls import UPLOAD_GENESIS, UPLOAD_UPDATE, CallSigner
 from protocol.holders import holder_of
 from store.cid import cid_of
-from store.objects import encode_update
+from store.objects import encode_update, model_size_limit_bytes
 from tests.stage import STATEMENT, TRAINERS, Stage, Update
 
 Running = tuple[Aggregator, AggregatorClient]
@@ -409,6 +409,16 @@ async def test_truncated_upload_is_refused(client: AggregatorClient, update: Upd
     await taken(client, update)
 
 
+async def test_refused_bytes_are_not_kept(stage: Stage, client: AggregatorClient, update: Update) -> None:
+    """Another attempt would find the same."""
+    task_id, trainer = update.header.task_id, stage.trainers[0]
+    other = encode_update(stage.draw(99), STATEMENT.fmt)
+    wrong = stage.update(task_id, 0, trainer, update.column, data=other)
+    with pytest.raises(refusals.WrongCommitment):
+        await send(client, wrong)
+    assert await client.upload_status(task_id, 0, trainer.address, wrong.header.cid) == 0
+
+
 async def test_idle_upload_is_ended(client: AggregatorClient, update: Update) -> None:
     async def messages() -> AsyncIterator[UploadUpdateRequest]:
         yield header_part(update)
@@ -420,9 +430,11 @@ async def test_idle_upload_is_ended(client: AggregatorClient, update: Update) ->
 
 
 async def test_header_comes_first_and_once(client: AggregatorClient, update: Update) -> None:
-    for parts in ((), (chunk_part(0, update.data),), (header_part(update), header_part(update))):
-        with pytest.raises(refusals.InvalidField):
+    header, chunk = header_part(update), chunk_part(0, update.data)
+    for parts, field in (((), "header"), ((chunk,), "header"), ((header, header), "part")):
+        with pytest.raises(refusals.InvalidField) as caught:
             await send_parts(client, *parts)
+        assert caught.value.field == field
     await taken(client, update)
 
 
@@ -534,6 +546,8 @@ async def test_only_the_owner_brings_the_genesis_model(stage: Stage, running: Ru
         await client.upload_genesis(task_id, stage.genesis_data, CallSigner(stage.outsider, stage.market.domain))
     assert caught.value.limit == stage.owner.address
     assert aggregator.tools.state.model(task_id, 0) is None
+    with aggregator.tools.state._database.reading() as session:
+        assert stage.outsider.address not in session.scalars(select(NonceRow.signer)).all()
 
 
 async def test_a_genesis_upload_is_taken_once(stage: Stage, client: AggregatorClient) -> None:
@@ -608,6 +622,24 @@ async def test_another_genesis_model_leaves_nothing(stage: Stage, running: Runni
         await send_genesis(stage, client, task_id, Chunk(data=bytes(len(stage.genesis_data))))
     assert await genesis_bytes(client, task_id) == 0
     assert aggregator.tools.state.model(task_id, 0) is None
+
+
+async def test_a_genesis_model_that_is_there_needs_no_bytes(stage: Stage, client: AggregatorClient) -> None:
+    task_id = await stage.create_task()
+    await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
+    await send_genesis(stage, client, task_id)
+
+
+@pytest.mark.parametrize("size_bytes", [0, model_size_limit_bytes(STATEMENT.dim) + 1])
+async def test_a_size_that_no_genesis_model_has_is_refused(
+    size_bytes: int, stage: Stage, client: AggregatorClient
+) -> None:
+    task_id = await stage.create_task()
+    header = GenesisHeader(task_id=task_id, size_bytes=size_bytes)
+    parts = [UploadGenesisRequest(header=stage.owner_signer.sign(UPLOAD_GENESIS, header, task_id=task_id))]
+    with pytest.raises(refusals.InvalidField) as caught:
+        await client._insist(lambda: client._models.UploadGenesis(iter(parts)))
+    assert caught.value.field == "size_bytes"
 
 
 async def test_a_genesis_upload_begins_with_its_header(stage: Stage, client: AggregatorClient) -> None:
@@ -688,7 +720,25 @@ async def test_full_disk_is_said_and_keeps_nothing(
             await send(client, update)
     assert not aggregator.tools.store.has(update.header.cid)
     assert aggregator.tools.store.remove_drafts() == 0
+    key = (update.header.task_id, 0, update.trainer, update.header.cid)
+    assert await client.upload_status(*key) == 0
     await taken(client, update)
+
+
+async def test_full_disk_keeps_nothing_of_a_genesis_model(
+    stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await stage.create_task()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("store.local.os.fsync", full)
+        with pytest.raises(refusals.DiskFull):
+            await send_genesis(stage, client, task_id, Chunk(data=stage.genesis_data))
+    assert await genesis_bytes(client, task_id) == 0
+    await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
 
 
 async def test_draining_service_refuses_uploads(running: Running, update: Update) -> None:

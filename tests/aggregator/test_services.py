@@ -12,12 +12,12 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from merit.v1.models_pb2 import DownloadModelRequest
+from merit.v1.models_pb2 import DownloadModelRequest, UploadGenesisRequest
 from merit.v1.proofs_pb2 import DownloadProofRequest, ProofLayer
 from merit.v1.rounds_pb2 import RoundStep, WatchRoundsRequest
 from merit.v1.tasks_pb2 import GetTaskRequest
 from merit.v1.tasks_pb2_grpc import TasksServiceStub
-from merit.v1.types_pb2 import Range
+from merit.v1.types_pb2 import Chunk, Range
 from merit.v1.updates_pb2 import UploadUpdateRequest
 
 from aggregator.records import Report, Step
@@ -27,7 +27,7 @@ from clients.service import AggregatorClient
 from contracts.bindings import sign_create_task
 from protocol import refusals, wire
 from protocol.calls import CallSigner
-from tests.aggregator.test_intake import chunk_part, header_part, send_parts
+from tests.aggregator.test_intake import chunk_part, genesis_parts, header_part, send_parts
 from tests.stage import REWARD_WEI, STATEMENT, Stage, Update
 
 Running = tuple[Aggregator, AggregatorClient]
@@ -169,6 +169,23 @@ async def test_the_seal_ends_uploads_under_way_and_their_parts(
     intake = aggregator.server.intake
     await asyncio.to_thread(intake.partials.sweep, intake.collects)
     assert await received_bytes(client, update) == 0
+    assert not intake.collects(task_id, 1), "it has not begun"
+
+
+async def test_the_seal_ends_uploads_that_wait_for_their_check(
+    running: Running, client: AggregatorClient, update: Update
+) -> None:
+    aggregator, task_id = running[0], update.header.task_id
+    assert aggregator.server is not None
+    intake = aggregator.server.intake
+    async with intake.checks.turn:
+        upload = asyncio.ensure_future(send_parts(client, header_part(update), chunk_part(0, update.data)))
+        await until_received(client, update, len(update.data))
+        report = Report(task_id=task_id, round=0, step=Step.SEALED, finished_at_seconds=1, seconds=0)
+        await asyncio.to_thread(aggregator.tools.state.seal, report)
+        assert await asyncio.to_thread(intake.partials.sweep, intake.collects) == 1
+    with pytest.raises(refusals.LateUpdate):
+        await upload
 
 
 async def test_an_upload_below_the_least_rate_is_ended(stage: Stage) -> None:
@@ -184,6 +201,23 @@ async def test_an_upload_below_the_least_rate_is_ended(stage: Stage) -> None:
         with pytest.raises(refusals.SlowUpload):
             await client._insist(lambda: client._updates.UploadUpdate(messages()))
         await client.upload_update(update.header, update.data, update.signer)
+
+
+async def test_a_genesis_upload_has_the_same_least_rate(stage: Stage) -> None:
+    async with stage.running(idle_seconds=0.5, min_upload_bytes_per_second=100) as (_, client):
+        task_id = await stage.create_task()
+
+        async def messages(step_bytes: int) -> AsyncIterator[UploadGenesisRequest]:
+            for part in genesis_parts(stage, task_id):
+                yield part
+            for offset in range(0, len(stage.genesis_data), step_bytes):
+                data = stage.genesis_data[offset : offset + step_bytes]
+                yield UploadGenesisRequest(chunk=Chunk(offset_bytes=offset, data=data))
+                await asyncio.sleep(0.1)
+
+        with pytest.raises(refusals.SlowUpload):
+            await client._insist(lambda: client._models.UploadGenesis(messages(1)))
+        await client._insist(lambda: client._models.UploadGenesis(messages(400)))
 
 
 async def test_more_bytes_than_the_rate_wait_and_pass(stage: Stage) -> None:
@@ -320,6 +354,22 @@ async def test_a_broken_download_is_resumed(
     assert await client.download_model(task_id, 0, limit_bytes=10**6) == stage.genesis_data
     assert sent == sorted(set(sent)), "nothing is sent twice"
     assert len(sent) > 3
+
+
+async def test_a_download_that_nobody_reads_is_ended(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would keep its bytes in memory, and others from theirs."""
+    async with stage.running(idle_seconds=0.5) as (aggregator, client):
+        task_id = await stage.open_task(client)
+        monkeypatch.setattr(aggregator.tools.store, "get", lambda _: bytes(64 << 20))
+
+        async def download() -> None:
+            pause_seconds = 3
+            async for _ in client._models.DownloadModel(DownloadModelRequest(task_id=task_id)):
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = 0
+
+        with pytest.raises(refusals.SlowUpload):
+            await client._insist(download)
 
 
 async def test_many_downloads_share_the_bytes(

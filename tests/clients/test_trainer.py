@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from merit.v1.types_pb2 import Receipt
+from merit.v1.updates_pb2 import GetUpdateStatusResponse
 
+from aggregator.errors import StateUnavailable
 from aggregator.records import Step
 from circuits.bn254 import FIELD_MODULUS, G1Point
 from circuits.errors import FieldError, NotFinite, SrsError
@@ -26,6 +28,7 @@ from contracts.bindings import RoundState, TaskState, ValueOutOfRange, eip712
 from contracts.bindings.devchain import advance_time
 from protocol import refusals, wire
 from protocol.terms import UnacceptableTerms
+from store.objects import model_size_limit_bytes
 from tests.stage import BOND_WEI, REWARD_WEI, STATEMENT, TRAINERS, Stage
 
 STEP = np.linspace(0.3, 0.6, STATEMENT.dim)
@@ -342,6 +345,84 @@ async def test_receipts_are_checked(stage: Stage, client: AggregatorClient) -> N
         check_receipt(receipt, sent, **addresses | {"aggregator": stage.outsider.address})
 
 
+async def test_a_receipt_that_is_not_the_aggregators_is_not_kept(
+    stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that answers an upload, nor one that is asked for later."""
+    task_id, memory = await stage.open_task(client), Memory(stage.directory / "trainer-0")
+    upload, ask = client.upload_update, client.update_status
+
+    async def forging(*arguments: Any) -> Receipt:
+        return forgeries(stage, await upload(*arguments))["signature"]
+
+    async def lying(*arguments: Any) -> GetUpdateStatusResponse:
+        found = await ask(*arguments)
+        found.receipt.CopyFrom(forgeries(stage, found.receipt)["signature"])
+        return found
+
+    monkeypatch.setattr(client, "upload_update", forging)
+    monkeypatch.setattr(client, "update_status", lying)
+    for _ in range(2):
+        with pytest.raises(InvalidReceipt) as caught:
+            async with asyncio.timeout(30):
+                await trainer(stage, client, task_id).run(honest())
+        assert caught.value.field == "signature"
+        assert memory.rounds() == [0]
+        assert not memory.has_receipt(0)
+        monkeypatch.setattr(client, "upload_update", upload)
+
+
+async def test_what_may_pass_is_tried_again_and_what_stays_is_raised(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage.running() as (aggregator, client):
+        task_id, state = await stage.open_task(client), aggregator.tools.state
+        admit, answers = state.admit, [StateUnavailable("no answer"), refusals.PointAlreadyUsed("point: taken")]
+
+        def failing(*arguments: Any) -> Any:
+            if answers:
+                raise answers.pop(0)
+            return admit(*arguments)
+
+        monkeypatch.setattr(state, "admit", failing)
+        async with asyncio.timeout(30), aclosing(trainer(stage, client, task_id).rounds()) as rounds:
+            round = await anext(rounds)
+            with pytest.raises(refusals.PointAlreadyUsed):
+                await round.submit(round.parameters + STEP)
+            assert not answers
+            assert await round.submit(round.parameters + STEP)
+
+
+async def test_a_second_submit_changes_nothing(stage: Stage, client: AggregatorClient) -> None:
+    """Not even once the round is over."""
+    task_id, memory = await stage.open_task(client), Memory(stage.directory / "trainer-0")
+    async with aclosing(trainer(stage, client, task_id).rounds()) as rounds:
+        round = await anext(rounds)
+        assert await round.submit(round.parameters + STEP)
+        first = memory.pending(0)
+        for index, account in enumerate(stage.trainers[1:TRAINERS], start=1):
+            update = stage.update(task_id, 0, account, stage.draw(index))
+            await client.upload_update(update.header, update.data, update.signer)
+        await stage.reached(client, task_id, 1, Step.COLLECTING)
+        assert await round.submit(round.parameters - STEP)
+    again = memory.pending(0)
+    assert first is not None
+    assert again is not None
+    assert again.data == first.data
+
+
+async def test_what_is_not_settled_is_no_outcome_and_no_pay(stage: Stage, client: AggregatorClient) -> None:
+    task_id, first = await stage.open_task(client), stage.trainers[0].address
+    await stage.send(client, task_id, 0)
+    await stage.reached(client, task_id, 1, Step.COLLECTING)
+    taking_part = trainer(stage, client, task_id)
+    assert [outcome.round for outcome in await taking_part.history()] == [0]
+    owed_wei, claimable = stage.market.credit(task_id, first)
+    assert owed_wei > 0
+    assert not claimable
+    assert await taking_part.withdraw() == 0
+
+
 async def test_a_restarted_trainer_sends_the_same_update(
     stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -427,6 +508,22 @@ async def test_trainers_end_a_round_that_was_never_settled(stage: Stage) -> None
     assert stage.market.task(task_id).state == TaskState.CLOSED
 
 
+async def test_no_round_is_ended_in_time(
+    stage: Stage, client: AggregatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that collects, nor that of a task which is not open yet: the transaction would revert, and cost."""
+    ended: list[object] = []
+    monkeypatch.setattr(stage.market, "expire_round", lambda *arguments: ended.append(arguments))
+    waiting = await stage.create_task(joined=1)
+    await client.upload_genesis(waiting, stage.genesis_data, stage.owner_signer)
+    for task_id in (await stage.open_task(client), waiting):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3):
+                await trainer(stage, client, task_id, poll_seconds=0.1).run(honest())
+    assert stage.market.task(waiting).state == TaskState.FUNDED
+    assert not ended
+
+
 async def test_unreachable_aggregator_is_said(stage: Stage) -> None:
     async with AggregatorClient("127.0.0.1:1", patience_seconds=0.1) as client:
         with pytest.raises(AggregatorUnreachable) as caught:
@@ -439,6 +536,14 @@ async def test_downloads_are_bounded(stage: Stage, client: AggregatorClient) -> 
     await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
     with pytest.raises(InvalidDownload):
         await client.download_model(task_id, 0, limit_bytes=len(stage.genesis_data) - 1)
+
+
+async def test_a_model_larger_than_the_tasks_is_not_taken(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with stage.running() as (aggregator, client):
+        task_id, most = await stage.open_task(client), model_size_limit_bytes(STATEMENT.dim)
+        monkeypatch.setattr(aggregator.tools.store, "get", lambda _: bytes(most + 1))
+        with pytest.raises(InvalidDownload):
+            await trainer(stage, client, task_id).check()
 
 
 # ------------------------------------------------------------------------- owners
