@@ -255,6 +255,18 @@ async def test_signature_is_refused(by: str, stage: Stage, client: AggregatorCli
     await taken(client, update)
 
 
+@pytest.mark.parametrize("count", [0, 64, 66])
+async def test_a_signatures_length_is_looked_at_first(
+    count: int, stage: Stage, client: AggregatorClient, update: Update
+) -> None:
+    """Before the task, and the round that does not collect yet."""
+    future = resigned(stage, update, round=1)
+    future.header.signature = future.header.signature.ljust(count, b"\0")[:count]
+    with pytest.raises(refusals.InvalidSignature, match=f"got {count} bytes") as caught:
+        await send_parts(client, header_part(future))
+    assert caught.value.field == "signature"
+
+
 async def test_signature_comes_before_any_byte(client: AggregatorClient, update: Update) -> None:
     """Only a trainer makes the aggregator receive anything."""
     header = UpdateHeader()
@@ -419,6 +431,16 @@ async def test_refused_bytes_are_not_kept(stage: Stage, client: AggregatorClient
     assert await client.upload_status(task_id, 0, trainer.address, wrong.header.cid) == 0
 
 
+async def test_bytes_of_another_cid_are_not_kept(stage: Stage, client: AggregatorClient, update: Update) -> None:
+    """Nor are they checked: it is the content's last byte that differs."""
+    changed = update.data[:-1] + bytes([update.data[-1] ^ 1])
+    with pytest.raises(refusals.ContentMismatch) as caught:
+        await send_parts(client, header_part(update), chunk_part(0, changed))
+    assert caught.value.field == "cid"
+    assert await client.upload_status(update.header.task_id, 0, update.trainer, update.header.cid) == 0
+    await taken(client, update)
+
+
 async def test_idle_upload_is_ended(client: AggregatorClient, update: Update) -> None:
     async def messages() -> AsyncIterator[UploadUpdateRequest]:
         yield header_part(update)
@@ -467,6 +489,23 @@ async def test_more_uploads_than_the_limit_are_refused(stage: Stage, client: Agg
     await asyncio.gather(*held, return_exceptions=True)
     for welcome in (update, *others):
         await taken(client, welcome)
+
+
+async def test_who_waits_for_a_check_takes_no_place(stage: Stage, running: Running, update: Update) -> None:
+    """Of two places, which are of those that send."""
+    aggregator, client = running
+    assert aggregator.server is not None
+    others = [stage.update(update.header.task_id, 0, stage.trainers[i], stage.draw(i + 1)) for i in (1, 2)]
+    async with aggregator.server.intake.checks.turn:
+        uploads = []
+        for of in (update, *others):
+            parts = (header_part(of), chunk_part(0, of.data))
+            uploads.append(asyncio.ensure_future(send_parts(client, *parts)))
+            async with asyncio.timeout(20):
+                key = (of.header.task_id, 0, of.trainer, of.header.cid)
+                while await client.upload_status(*key) < len(of.data):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+    await asyncio.gather(*uploads)
 
 
 async def test_strangers_take_no_place(stage: Stage, client: AggregatorClient, update: Update) -> None:

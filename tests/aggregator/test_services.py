@@ -114,6 +114,13 @@ async def test_an_upload_may_begin_again(client: AggregatorClient, update: Updat
     await send_parts(client, header_part(update), chunk_part(0, update.data))
 
 
+async def test_a_header_alone_drops_nothing(client: AggregatorClient, update: Update) -> None:
+    await broken_off(client, update, 100)
+    with pytest.raises(refusals.TruncatedUpload):
+        await send_parts(client, header_part(update))
+    assert await received_bytes(client, update) == 100
+
+
 async def test_damaged_parts_are_dropped_and_the_whole_passes(
     running: Running, client: AggregatorClient, update: Update
 ) -> None:
@@ -199,7 +206,8 @@ async def test_an_upload_below_the_least_rate_is_ended(stage: Stage) -> None:
                 await asyncio.sleep(0.1)
 
         with pytest.raises(refusals.SlowUpload):
-            await client._insist(lambda: client._updates.UploadUpdate(messages()))
+            async with asyncio.timeout(20):
+                await client._insist(lambda: client._updates.UploadUpdate(messages()))
         await client.upload_update(update.header, update.data, update.signer)
 
 
@@ -216,7 +224,8 @@ async def test_a_genesis_upload_has_the_same_least_rate(stage: Stage) -> None:
                 await asyncio.sleep(0.1)
 
         with pytest.raises(refusals.SlowUpload):
-            await client._insist(lambda: client._models.UploadGenesis(messages(1)))
+            async with asyncio.timeout(20):
+                await client._insist(lambda: client._models.UploadGenesis(messages(1)))
         await client._insist(lambda: client._models.UploadGenesis(messages(400)))
 
 
