@@ -86,6 +86,8 @@ def anvil_chain(*options: str) -> Iterator[LocalChain]:
         *(sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py"))),
         *(str(anvil), "--host", LOOPBACK, "--port", str(port), "--accounts", str(ACCOUNTS)),
         *("--mnemonic", _MNEMONIC, "--balance", "1000000", "--silent", *options),
+        # As many states as it keeps in memory anyway, and none on the disk, where they outlive it: gigabytes a day.
+        *("--prune-history", "500"),
     ]
     with _running(command, port, "anvil") as local:
         yield local
