@@ -1,14 +1,19 @@
 """Signatures against the text of EIP-712, not against a library's idea of it."""
 
+from dataclasses import astuple
+
 import pytest
 from eth_abi.abi import encode
 from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.bindings import Domain, Receipt, UpdateCommitment
 from contracts.bindings.eip712 import (
+    Call,
     digest,
     recover_receipt,
     recover_update,
@@ -30,6 +35,11 @@ RECEIPT = Receipt(
     received_at_seconds=1_800_000_000,
     stored_until_seconds=1_900_000_000,
 )
+
+UPDATE_FIELDS = [("taskId", "uint256"), ("round", "uint256"), ("pointX", "uint256"), ("pointY", "uint256")]
+UPDATE_FIELDS += [("cidDigest", "bytes32")]
+RECEIPT_FIELDS = [*UPDATE_FIELDS[:2], ("trainer", "address"), *UPDATE_FIELDS[2:]]
+RECEIPT_FIELDS += [("receivedAtSeconds", "uint64"), ("storedUntilSeconds", "uint64")]
 
 uint256 = st.integers(0, 2**256 - 1)
 uint64 = st.integers(0, 2**64 - 1)
@@ -61,6 +71,35 @@ def test_update_digest(task_id: int, round: int, x: int, y: int, cid_digest: byt
         ["uint256"] * 4 + ["bytes32"],
         [task_id, round, x, y, cid_digest],
     )
+
+
+@given(uint256, uint256, st.text(max_size=80), word, st.binary(min_size=16, max_size=16), uint64)
+def test_call_digest(task_id: int, round: int, method: str, body: bytes, nonce: bytes, deadline: int) -> None:
+    message = Call(
+        task_id=task_id, round=round, method=method, body_digest=body, nonce=nonce, deadline_seconds=deadline
+    )
+    assert digest(DOMAIN, message) == by_the_text(
+        DOMAIN,
+        b"Call(uint256 taskId,uint256 round,string method,bytes32 bodyDigest,bytes16 nonce,uint64 deadlineSeconds)",
+        ["uint256", "uint256", "bytes32", "bytes32", "bytes16", "uint64"],
+        [task_id, round, keccak(method.encode()), body, nonce, deadline],
+    )
+
+
+@given(st.sampled_from([UPDATE, RECEIPT]), st.integers(1, 2**200), st.binary(min_size=20, max_size=20))
+def test_digests_are_what_wallets_show(message: UpdateCommitment | Receipt, chain_id: int, market: bytes) -> None:
+    """Signed as typed data, by another implementation."""
+    domain = Domain(chain_id=chain_id, market=to_checksum_address(market))
+    kind = type(message).__name__
+    names = {"UpdateCommitment": UPDATE_FIELDS, "Receipt": RECEIPT_FIELDS}[kind]
+    typed = encode_typed_data(
+        {"name": "Meritproof", "version": "1", "chainId": chain_id, "verifyingContract": domain.market},
+        {kind: [{"name": name, "type": type_} for name, type_ in names]},
+        dict(zip((name for name, _ in names), astuple(message), strict=True)),
+    )
+    signature = bytes(SIGNER.sign_message(typed).signature)
+    recover = recover_update if kind == "UpdateCommitment" else recover_receipt
+    assert recover(domain, message, signature) == SIGNER.address  # type: ignore[arg-type]
 
 
 @given(uint256, uint256, uint256, word, uint64, uint64)
