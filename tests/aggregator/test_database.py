@@ -74,9 +74,12 @@ def test_a_database_belongs_to_one_identity(key: str, database_url: URL) -> None
     opened(database_url).close()
 
 
-def test_writers_take_turns_and_readers_see_one_moment(database_url: URL) -> None:
+@pytest.mark.parametrize("of_one_process", [True, False])
+def test_writers_take_turns_and_readers_see_one_moment(of_one_process: bool, database_url: URL) -> None:
     """A writer that reads first would otherwise act on what another one is about to change."""
     held, second_wrote = opened(database_url), threading.Event()
+    if not of_one_process:  # then the engine's own lock is what there is
+        held._turn = threading.Semaphore(2)  # type: ignore[assignment]
 
     def write_second() -> None:
         with held.writing("second") as session:
@@ -97,6 +100,16 @@ def test_writers_take_turns_and_readers_see_one_moment(database_url: URL) -> Non
         with held.writing("third") as writer:
             writer.add(TaskRow(task_id=3))
         assert session.get(TaskRow, 3) is None
+    held.close()
+
+
+def test_a_writer_does_not_wait_for_ever(database_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aggregator.database._PATIENCE_SECONDS", 0.1)
+    held = opened(database_url)
+    with held.writing("first"), pytest.raises(StateUnavailable), held.writing("second"):
+        pass
+    with held.writing("third"):
+        pass
     held.close()
 
 

@@ -348,6 +348,22 @@ async def test_a_trainer_whose_log_comes_late_is_not_left_out(stage: Stage, monk
     assert late in stage.market.round(task_id, 0).trainers
 
 
+async def test_a_round_is_sealed_by_a_fresh_look(stage: Stage) -> None:
+    """While it collects, the chain may have been looked at a while ago; who has joined since then is waited for."""
+    async with stage.running(poll_seconds=30, open_when_joined=TRAINERS) as (_, client):
+        task_id = await stage.create_task(joined=TRAINERS, rounds=1)
+        await client.upload_genesis(task_id, stage.genesis_data, stage.owner_signer)
+        await stage.reached(client, task_id, 0, Step.COLLECTING)
+        await stage.send(client, task_id, 0, count=TRAINERS - 1)
+        await asyncio.to_thread(stage.market.join, stage.trainers[TRAINERS], task_id)
+        for index in (TRAINERS - 1, TRAINERS):
+            column = stage.draw(index)
+            update = stage.update(task_id, 0, stage.trainers[index], column)
+            await client.upload_update(update.header, update.data, update.signer)
+            await asyncio.sleep(0.5)  # for a seal that would come too early
+        await stage.reached(client, task_id, 0, Step.SEALED)
+
+
 async def test_a_deeper_reorganisation_stops_the_aggregator(stage: Stage) -> None:
     """And again at each start, until the operator says how deep they are: then it is followed."""
     depth = 2

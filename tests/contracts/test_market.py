@@ -89,6 +89,14 @@ def test_a_whole_task(world: World) -> None:
     assert market.withdraw(world.aggregator, task_id) == BOND_WEI
 
 
+def test_what_the_log_alone_holds_is_taken_from_the_same_task_only(world: World) -> None:
+    first, second = (world.market.create_task(world.owner, world.config(genesis_cid=cid)) for cid in (b"one", b"two"))
+    known = [world.market.task(task_id) for task_id in (first, second)]
+    assert world.market.task(second, known[1]) == known[1]
+    assert world.market.task(second, known[0]) == known[1]
+    assert world.market.task(second, replace(known[1], created_at_block=1, config=known[0].config)) == known[1]
+
+
 def test_the_log_tells_the_story(world: World) -> None:
     task_id = world.opened(trainers=2)
     world.market.settle_round(world.anyone, task_id, 0, world.settlement(world.commit(task_id, trainers=2), (1, 1)))

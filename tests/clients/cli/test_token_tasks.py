@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from clients import Trainer
+from clients.config import TrainerConfig
+from clients.run import run_trainer
 from contracts.bindings import NATIVE, TaskState, Token, artifacts
 from contracts.bindings.deploy import create
 from process.exits import Exit
@@ -178,3 +181,41 @@ async def test_tokens_that_cannot_be_paid_in(stage: Stage, directory: Path) -> N
     token = await asyncio.to_thread(minted, stage, "RefusingToken")
     error = await refused(*create_task, token.address)
     assert (error["kind"], error["exit"]) == ("SafeERC20FailedOperation", Exit.FAILED)
+
+
+class Stop(Exception):
+    """Ends a command once it has made its trainer."""
+
+
+async def test_the_agreed_stake_reaches_the_trainer(
+    stage: Stage, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the command line, from a program, and from a file."""
+    made: list[dict[str, Any]] = []
+
+    def make(**fields: Any) -> None:
+        made.append(fields)
+        raise Stop
+
+    for place in ("clients.trainer", "clients.blocking", "clients.run"):
+        monkeypatch.setattr(f"{place}.AsyncTrainer", make)
+    token = stage.outsider.address
+    (directory / "user.py").write_text("def train(parameters, round, learning_rate): return parameters")
+    configured(directory, stage, 1)
+    await merit("train", *("--task", "1", "--script", "user.py"), *("--max-stake-wei", "7", "--stake-token", token))
+    with pytest.raises(Stop):
+        await asyncio.to_thread(lambda: Trainer.connect("merit.toml", task=1, max_stake_wei=7, stake_token=token))
+    config = TrainerConfig(
+        rpc_url=stage.rpc_url,
+        market=stage.market.address,
+        aggregator_target="127.0.0.1:1",
+        key_file=directory / "key",
+        directory=directory / "data",
+        task_id=1,
+        shard=0,
+        max_stake_wei=7,
+        stake_token=token,
+    )
+    with pytest.raises(Stop):
+        await run_trainer(config)
+    assert [(fields["max_stake_wei"], fields["stake_token"]) for fields in made] == [(7, token)] * 3
